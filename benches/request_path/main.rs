@@ -1,0 +1,274 @@
+//! The request path against its floors: what `plimsoll serve` adds to the kernel's sockets and to
+//! ONNX Runtime, for a model so small that everything added shows.
+//!
+//! One core serves, another sends. In each round, one after the other and pinned alike: bare ONNX
+//! Runtime, a bare hyper echo of the same bodies, and the server as shipped. The figure is replies
+//! per CPU-second of the serving process, which a busy machine disturbs least, as a share of
+//! `1 / (1 / bare ONNX Runtime + 1 / echo)`: the limit for a server on hyper that adds nothing.
+#![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
+
+mod bare;
+mod cores;
+mod echo;
+mod figures;
+mod process;
+mod setup;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use probe::{closed_loop, Limits, Report, Request, Target};
+
+use crate::cores::Cores;
+use crate::figures::{count, median, spread, Spread};
+use crate::process::Child;
+use crate::setup::{Options, Setup};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Enough to keep one core busy; what a load balancer opens to one instance.
+const CONNECTIONS: usize = 32;
+/// At least five, so that a median means something.
+const ROUNDS: usize = 5;
+/// The share that the first version has to reach.
+const TARGET_SHARE: f64 = 0.65;
+/// An 8×8 picture of a five, spaced as Python's `json.dumps` does.
+const ROW: &str = "[0.0, 2.0, 13.0, 16.0, 16.0, 16.0, 11.0, 0.0, \
+                    0.0, 5.0, 16.0, 10.0, 5.0, 4.0, 1.0, 0.0, \
+                    0.0, 6.0, 16.0, 7.0, 3.0, 0.0, 0.0, 0.0, \
+                    0.0, 9.0, 16.0, 16.0, 16.0, 6.0, 0.0, 0.0, \
+                    0.0, 3.0, 8.0, 4.0, 11.0, 15.0, 0.0, 0.0, \
+                    0.0, 0.0, 0.0, 1.0, 12.0, 15.0, 0.0, 0.0, \
+                    0.0, 0.0, 4.0, 13.0, 16.0, 6.0, 0.0, 0.0, \
+                    0.0, 2.0, 16.0, 15.0, 8.0, 0.0, 0.0, 0.0]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.first().map(String::as_str) {
+        Some(echo::WORD) => echo::serve(&words[1..]),
+        Some(bare::WORD) => bare::measure(&words[1..]),
+        _ => Options::parse(&words).and_then(|options| bench(&options)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("request_path: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one shape of body gave, a value a round.
+#[derive(Default)]
+struct Rounds {
+    echo: Vec<Sample>,
+    server: Vec<Sample>,
+    /// p50 over one connection, microseconds.
+    echo_alone_us: Vec<f64>,
+    server_alone_us: Vec<f64>,
+}
+
+/// One measured interval of a serving process.
+#[derive(Clone, Copy)]
+struct Sample {
+    per_cpu_second: f64,
+    per_second: f64,
+    /// Share of a core that the process used.
+    busy: f64,
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let setup = Setup::find(options)?;
+    let cores = Cores::choose()?;
+    cores.take_load_core()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+
+    let server = process::plimsoll(&setup, &cores)?;
+    let bodies = [
+        (
+            "{\"instances\": [[64 numbers]]}",
+            format!("{{\"instances\": [{ROW}]}}"),
+        ),
+        ("[[64 numbers]]", format!("[{ROW}]")),
+    ];
+    let mut cases = Vec::new();
+    for (name, body) in &bodies {
+        let request = post(&server, body)?;
+        let reply = runtime.block_on(probe::once(&request))?;
+        if reply.status != 200 || reply.body.is_empty() {
+            let said = String::from_utf8_lossy(&reply.body).into_owned();
+            return Err(format!("{name} was answered with {}: {said}", reply.status).into());
+        }
+        let echo = process::echo(&setup, &cores, &reply)?;
+        let echo_request = post(&echo, body)?;
+        cases.push(Case {
+            name,
+            body,
+            reply,
+            echo,
+            request,
+            echo_request,
+        });
+    }
+
+    let (long, short) = options.seconds();
+    heading(&setup, &cores, long);
+    let mut bare = Vec::new();
+    let mut rounds: Vec<Rounds> = cases.iter().map(|_| Rounds::default()).collect();
+    for case in &cases {
+        // Caches, branch predictors and the allocator's arenas, outside the figures.
+        runtime.block_on(load(&case.echo_request, CONNECTIONS, short))?;
+        runtime.block_on(load(&case.request, CONNECTIONS, short))?;
+    }
+    for _ in 0..ROUNDS {
+        bare.push(process::bare_onnx_runtime(&setup, &cores, long)?);
+        for (case, into) in cases.iter().zip(&mut rounds) {
+            let sample = |child: &Child, request| -> Result<Sample> {
+                let before = child.cpu_seconds()?;
+                let report = runtime.block_on(load(request, CONNECTIONS, long))?;
+                let cpu = child.cpu_seconds()? - before;
+                Ok(Sample {
+                    per_cpu_second: report.answered as f64 / cpu.max(1e-3),
+                    per_second: report.achieved_rate,
+                    busy: cpu / report.seconds,
+                })
+            };
+            into.echo.push(sample(&case.echo, &case.echo_request)?);
+            into.server.push(sample(&server, &case.request)?);
+            let alone = |request| -> Result<f64> {
+                Ok(runtime.block_on(load(request, 1, short))?.latency_us.p50)
+            };
+            into.echo_alone_us.push(alone(&case.echo_request)?);
+            into.server_alone_us.push(alone(&case.request)?);
+        }
+    }
+    for (case, rounds) in cases.iter().zip(&rounds) {
+        table(case, &bare, rounds);
+    }
+    Ok(())
+}
+
+/// One body, and the two servers that answer it.
+struct Case<'a> {
+    name: &'a str,
+    body: &'a str,
+    reply: probe::Reply,
+    echo: Child,
+    request: Request,
+    echo_request: Request,
+}
+
+fn post(server: &Child, body: &str) -> Result<Request> {
+    let target = Target::parse(&format!("http://127.0.0.1:{}/invocations", server.port()))?;
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+    ];
+    Ok(Request::post(&target, &headers, body.as_bytes())?)
+}
+
+/// Saturates, and refuses to count anything but good replies.
+async fn load(request: &Request, connections: usize, duration: Duration) -> Result<Report> {
+    let limits = Limits {
+        connections,
+        timeout: Duration::from_secs(10),
+    };
+    let report = closed_loop(request, limits, duration).await?;
+    if report.all_well() {
+        return Ok(report);
+    }
+    let trouble = report.first_trouble.unwrap_or_default();
+    let bad = report.requested - report.statuses.get(&200).copied().unwrap_or(0);
+    Err(format!(
+        "{bad} of {} requests went wrong, first: {trouble}",
+        report.requested
+    )
+    .into())
+}
+
+fn heading(setup: &Setup, cores: &Cores, long: Duration) {
+    println!("request path: digits, one row of JSON, one core");
+    println!("  machine   {}", cores.describe());
+    println!("  software  {}", setup.describe());
+    println!(
+        "  load      closed loop, {CONNECTIONS} connections, {ROUNDS} rounds of {:.1} s each, \
+         interleaved; medians (lowest – highest round)",
+        long.as_secs_f64()
+    );
+}
+
+fn table(case: &Case<'_>, bare: &[f64], rounds: &Rounds) {
+    let per_cpu = |samples: &[Sample]| samples.iter().map(|s| s.per_cpu_second).collect::<Vec<_>>();
+    let (echo, server) = (per_cpu(&rounds.echo), per_cpu(&rounds.server));
+    let limit: Vec<f64> = bare
+        .iter()
+        .zip(&echo)
+        .map(|(bare, echo)| 1.0 / (1.0 / bare + 1.0 / echo))
+        .collect();
+    // Round by round, as a slow moment of the machine slows all three.
+    let share: Vec<f64> = server
+        .iter()
+        .zip(&limit)
+        .map(|(server, limit)| server / limit)
+        .collect();
+
+    println!();
+    println!(
+        "body {} ({} bytes, reply {} bytes)",
+        case.name,
+        case.body.len(),
+        case.reply.body.len()
+    );
+    println!(
+        "  {:<20} {:>29} {:>8} {:>11} {:>9} {:>15}",
+        "", "replies per CPU-second", "µs each", "replies/s", "core busy", "p50 µs, 1 conn."
+    );
+    let line = |name: &str, per_cpu: &[f64], samples: &[Sample], alone: &[f64]| {
+        let (rate, busy, p50) = if samples.is_empty() {
+            Default::default()
+        } else {
+            let of = |pick: fn(&Sample) -> f64| median(samples.iter().map(pick));
+            let busy = format!("{:.0} %", 100.0 * of(|s| s.busy));
+            (
+                count(of(|s| s.per_second)),
+                busy,
+                format!("{:.0}", median(alone.iter().copied())),
+            )
+        };
+        println!(
+            "  {name:<20} {:>29} {:>8.2} {rate:>11} {busy:>9} {p50:>15}",
+            spread(per_cpu, count),
+            1e6 / median(per_cpu.iter().copied()),
+        );
+    };
+    line("hyper echo", &echo, &rounds.echo, &rounds.echo_alone_us);
+    line("bare ONNX Runtime", bare, &[], &[]);
+    line("the limit", &limit, &[], &[]);
+    line(
+        "plimsoll serve",
+        &server,
+        &rounds.server,
+        &rounds.server_alone_us,
+    );
+    let added: Vec<f64> = rounds
+        .server_alone_us
+        .iter()
+        .zip(&rounds.echo_alone_us)
+        .map(|(s, e)| s - e)
+        .collect();
+    let Spread { middle, .. } = Spread::of(&share);
+    let verdict = if middle >= TARGET_SHARE {
+        "reached"
+    } else {
+        "NOT reached"
+    };
+    let two = |value: f64| format!("{value:.2}");
+    println!(
+        "  share of the limit   {}, target {TARGET_SHARE}: {verdict}; one connection: {} µs over \
+         the echo",
+        spread(&share, two),
+        spread(&added, |value| format!("{value:.0}")),
+    );
+}

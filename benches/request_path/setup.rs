@@ -1,0 +1,157 @@
+//! What is measured and where it lies: the binary, the model, the library. What is missing is said
+//! with the command that makes it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::Result;
+
+/// The command line.
+pub(crate) struct Options {
+    quick: bool,
+    binary: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn parse(words: &[String]) -> Result<Self> {
+        let mut options = Self {
+            quick: false,
+            binary: None,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                // Cargo's own word for a bench.
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--binary" => {
+                    options.binary = Some(words.next().ok_or("--binary wants a path")?.into());
+                }
+                other => {
+                    return Err(format!(
+                        "unknown option \"{other}\", expected --quick or --binary PATH"
+                    )
+                    .into());
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Length of a measured interval at saturation, and of one over a single connection.
+    pub(crate) fn seconds(&self) -> (Duration, Duration) {
+        let ms = |long, short| (Duration::from_millis(long), Duration::from_millis(short));
+        if self.quick {
+            ms(500, 150)
+        } else {
+            ms(2500, 700)
+        }
+    }
+}
+
+pub(crate) struct Setup {
+    binary: PathBuf,
+    model: PathBuf,
+    library: PathBuf,
+    scratch: tempfile::TempDir,
+}
+
+impl Setup {
+    /// Finds or builds everything, and lays the model out as SageMaker does.
+    pub(crate) fn find(options: &Options) -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .canonicalize()?;
+        let made = root.join(".plimsoll");
+        let model = present(
+            made.join("models/digits/model.onnx"),
+            "cargo xtask models digits",
+        )?;
+        let library = present(
+            made.join("onnxruntime/libonnxruntime.so"),
+            "cargo xtask onnxruntime",
+        )?;
+        let binary = match &options.binary {
+            Some(path) => path.clone(),
+            None => build(&root)?,
+        };
+        let scratch = tempfile::tempdir()?;
+        std::fs::create_dir(scratch.path().join("model"))?;
+        std::fs::copy(&model, scratch.path().join("model/model.onnx"))?;
+        Ok(Self {
+            binary,
+            model,
+            library,
+            scratch,
+        })
+    }
+
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    pub(crate) fn model(&self) -> &Path {
+        &self.model
+    }
+
+    pub(crate) fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// The folder that stands for `/opt/ml`.
+    pub(crate) fn base_dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Where logs and replies go.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// The software in a line.
+    pub(crate) fn describe(&self) -> String {
+        let size = |path: &Path| path.metadata().map_or(0, |data| data.len()) as f64 / 1e6;
+        let version = Command::new(&self.binary).arg("--version").output();
+        let version = version.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+        format!(
+            "{} ({:.1} MB), ONNX Runtime library of {:.1} MB, one intra-op thread",
+            version
+                .ok()
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| "plimsoll".into()),
+            size(&self.binary),
+            size(&self.library),
+        )
+    }
+}
+
+fn present(path: PathBuf, maker: &str) -> Result<PathBuf> {
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!("{} is missing: run `{maker}`", path.display()).into())
+}
+
+/// Builds the server as it ships: a stale binary would be measured otherwise.
+fn build(root: &Path) -> Result<PathBuf> {
+    println!("building plimsoll as it ships (minutes, the first time)");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--release", "--quiet", "--package", "plimsoll"])
+        .current_dir(root);
+    if !command.status()?.success() {
+        return Err("cargo build --release --package plimsoll failed".into());
+    }
+    // This program lies in `<target>/release/deps`.
+    let this = std::env::current_exe()?;
+    let folder = this
+        .parent()
+        .and_then(Path::parent)
+        .ok_or("this program has no folder")?;
+    present(
+        folder.join("plimsoll"),
+        "cargo build --release --package plimsoll",
+    )
+}

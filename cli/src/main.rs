@@ -1,0 +1,5 @@
+//! The container's entry.
+
+fn main() -> std::process::ExitCode {
+    plimsoll::run(std::env::args_os())
+}

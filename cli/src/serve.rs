@@ -1,0 +1,134 @@
+//! `plimsoll serve`: settings → what the container has → sidecar → server → last metrics.
+
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::time::Duration;
+
+use inference::runtime::pool::readable;
+use inference::{Announcement, Hooks};
+
+use crate::settings::{Settings, Wrong};
+use crate::{logging, EXIT_USAGE};
+
+/// How long the last metrics may take at exit.
+const LAST_METRICS: Duration = Duration::from_secs(4);
+
+/// Serves until told to stop.
+pub fn run() -> ExitCode {
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(Wrong(sentences)) => {
+            for sentence in sentences {
+                eprintln!("plimsoll: {sentence}");
+            }
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    logging::install(settings.log, settings.log_level);
+
+    let limits = sidecar::limits();
+    let config = settings.inference(&limits);
+    let recorder = sidecar::Recorder::new();
+    let first_good_ping = Arc::new(AtomicBool::new(false));
+    let sidecar = match sidecar::start(
+        settings.sidecar(),
+        recorder.clone(),
+        Arc::clone(&first_good_ping),
+    ) {
+        Ok(sidecar) => sidecar,
+        Err(error) => {
+            tracing::error!("the system refused the sidecar's thread: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+
+    let page = sidecar.page();
+    let hooks = Hooks {
+        recorder: &recorder,
+        page: Arc::new(move || page.render()),
+        first_good_ping,
+    };
+    let served = inference::serve(&config, hooks, |found| {
+        say(found, &limits, &sidecar.route_line());
+    });
+    sidecar.stop(LAST_METRICS);
+    match served {
+        Ok(()) => {
+            tracing::info!("left in order");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was found and decided, in a few lines.
+fn say(found: &Announcement, limits: &sidecar::Limits, route: &str) {
+    tracing::info!(
+        "model    {} ({})",
+        found.model.display(),
+        bytes(found.model_bytes)
+    );
+    for port in &found.signature.inputs {
+        tracing::info!("  takes  {}", line(&port.to_string()));
+    }
+    for port in &found.signature.outputs {
+        tracing::info!("  gives  {}", line(&port.to_string()));
+    }
+    match found.signature.batch() {
+        inference::model::Batch::Fixed(n) => {
+            tracing::info!("  batch  fixed: every request brings exactly {n} record(s)");
+        }
+        inference::model::Batch::None => {
+            tracing::info!("  batch  none: every request is one run of its own shape");
+        }
+        inference::model::Batch::Free => {}
+    }
+    match (&found.run, &found.unwarmed) {
+        (Some(run), _) => tracing::info!("warm-up  one record takes {}", readable(*run)),
+        (None, reason) => tracing::warn!(
+            "warm-up  skipped: no input made from the signature fits this model ({}); the first request will be slower",
+            reason.as_deref().unwrap_or("no reason given")
+        ),
+    }
+    tracing::info!(
+        "slots    {} × {} intra-op thread(s): {}",
+        found.slots,
+        found.intra_op_threads,
+        found.reason
+    );
+    tracing::info!("memory   {}", limits.memory_reason);
+    tracing::info!(
+        "runtime  ONNX Runtime {} with {} ({}), its telemetry off",
+        found.runtime_version,
+        found.providers.join(", "),
+        found.library.display()
+    );
+    tracing::info!("metrics  {route}");
+    tracing::info!(
+        "ready    on {} after {}",
+        found.address,
+        readable(found.took)
+    );
+}
+
+/// Port names are free text; a log line is not.
+fn line(text: &str) -> String {
+    let printable: String = text
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(160)
+        .collect();
+    printable
+}
+
+fn bytes(n: u64) -> String {
+    match n {
+        n if n < 10_000 => format!("{n} bytes"),
+        n if n < 10_000_000 => format!("{} kB", n / 1000),
+        n => format!("{} MB", n / 1_000_000),
+    }
+}

@@ -1,0 +1,536 @@
+//! Every setting, in one struct, read in one place.
+//!
+//! A setting comes from the environment or, for the `PLIMSOLL_…` ones, from `plimsoll.toml` beside
+//! the model (`PLIMSOLL_QUEUE_LIMIT=8` is `queue_limit = 8` there); the environment wins. Every bad
+//! value is reported, not only the first. An unset or empty variable means the default.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::logging::Format;
+
+/// A setting as the documentation shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Environment variable.
+    pub name: &'static str,
+    /// Its default, as text; empty for none.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Something about the settings is wrong; each entry is one sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong(pub Vec<String>);
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $name:literal or $default:literal, $parse:expr;)+) => {
+        /// What the user can set.
+        #[derive(Debug, Clone)]
+        pub struct Settings { $($(#[doc = $doc])+ pub $field: $type,)+ }
+
+        /// Every setting, in the order of the documentation.
+        pub const TABLE: &[Row] = &[$(Row {
+            name: $name,
+            default: $default,
+            meaning: concat!($($doc,)+).trim_ascii(),
+        },)+];
+
+        impl Settings {
+            /// Reads every setting through `lookup`.
+            ///
+            /// # Errors
+            /// [`Wrong`] with a sentence for each value that cannot be used.
+            pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
+                let mut wrong = Vec::new();
+                $(let $field = read_one($name, $default, &lookup, $parse, &mut wrong);)+
+                match ($($field,)+) {
+                    ($(Some($field),)+) if wrong.is_empty() => Ok(Self { $($field,)+ }),
+                    _ => Err(Wrong(wrong)),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Replaces `/opt/ml`: the model is looked for in its folder `model`.
+    base_dir: PathBuf = "SAGEMAKER_BASE_DIR" or "/opt/ml", path;
+    /// Port to listen on.
+    port: u16 = "SAGEMAKER_BIND_TO_PORT" or "8080", port;
+    /// Largest request body in bytes; wins over `SAGEMAKER_MAX_PAYLOAD_IN_MB`.
+    max_request_size: Option<usize> = "SAGEMAKER_MAX_REQUEST_SIZE" or "", optional(at_least_one);
+    /// Largest request body in MB (1024 × 1024 bytes); 0 means no limit.
+    max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "100", optional(whole);
+    /// Seconds that a request may take, queue included.
+    timeout_secs: NonZeroUsize = "SAGEMAKER_MODEL_SERVER_TIMEOUT" or "60", positive;
+    /// Response type when `Accept` is missing or `*/*`.
+    default_accept: Option<String> = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" or "", optional(text);
+    /// Log level: a name (`DEBUG`, `INFO`, `WARNING`, `ERROR`) or Python's number (`20`).
+    log_level: LevelFilter = "SAGEMAKER_CONTAINER_LOG_LEVEL" or "INFO", log_level;
+    /// Shape of the log: `text` or `json`.
+    log: Format = "PLIMSOLL_LOG" or "text", log_format;
+    /// Model executions at the same time; chosen by measurement if not set.
+    slots: Option<NonZeroUsize> = "PLIMSOLL_SLOTS" or "", optional(positive);
+    /// Threads of one model execution; chosen by measurement if not set.
+    intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(positive);
+    /// Requests that may wait for a slot; one more is refused with 503.
+    queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", whole;
+    /// ONNX Runtime's shared library; found beside the binary if not set.
+    onnxruntime_library: Option<PathBuf> = "PLIMSOLL_ONNXRUNTIME_LIBRARY" or "", optional(path);
+    /// How metrics leave: `auto`, `cloudwatch` (PutMetricData), `emf` (embedded metric format on stdout) or `none`; `GET /metrics` is always on.
+    metrics_route: sidecar::RouteChoice = "PLIMSOLL_METRICS_ROUTE" or "auto", route;
+    /// Publishing period in seconds: 10 (high resolution) or 60.
+    metrics_period_secs: u32 = "PLIMSOLL_METRICS_PERIOD_SECS" or "10", period;
+    /// CloudWatch namespace of the metrics.
+    namespace: String = "PLIMSOLL_NAMESPACE" or "Plimsoll", text;
+    /// Dimension `EndpointName`; without it (or the component's name) no scaling metrics leave.
+    endpoint_name: Option<String> = "PLIMSOLL_ENDPOINT_NAME" or "", optional(text);
+    /// Dimension `VariantName`.
+    variant_name: Option<String> = "PLIMSOLL_VARIANT_NAME" or "", optional(text);
+    /// Dimension `ContainerName`, in a multi-container endpoint.
+    container_name: Option<String> = "PLIMSOLL_CONTAINER_NAME" or "", optional(text);
+    /// Dimension `InferenceComponentName`, in place of endpoint and variant.
+    inference_component_name: Option<String> = "PLIMSOLL_INFERENCE_COMPONENT_NAME" or "", optional(text);
+}
+
+fn read_one<T>(
+    name: &str,
+    default: &str,
+    lookup: &impl Fn(&str) -> Option<String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+    wrong: &mut Vec<String>,
+) -> Option<T> {
+    let set = lookup(name).filter(|text| !text.trim().is_empty());
+    let text = set.as_deref().map_or(default, str::trim);
+    parse(text)
+        .map_err(|expected| wrong.push(format!("{name}={text}: expected {expected}")))
+        .ok()
+}
+
+fn optional<T>(
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Option<T>, String> {
+    move |text| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            parse(text).map(Some)
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every parser has this shape")]
+fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every parser has this shape")]
+fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| "a port from 0 (any free one) to 65535".to_owned())
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    positive(text).map(NonZeroUsize::get)
+}
+
+fn positive(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "a whole number, 1 or more".to_owned())
+}
+
+fn log_format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("text or json".to_owned()),
+    }
+}
+
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "TRACE" | "5" => Ok(LevelFilter::TRACE),
+        "DEBUG" | "10" => Ok(LevelFilter::DEBUG),
+        "INFO" | "20" => Ok(LevelFilter::INFO),
+        "WARNING" | "WARN" | "30" => Ok(LevelFilter::WARN),
+        "ERROR" | "40" | "CRITICAL" | "FATAL" | "50" => Ok(LevelFilter::ERROR),
+        _ => Err("DEBUG, INFO, WARNING, ERROR or CRITICAL, or 10 to 50 in tens".to_owned()),
+    }
+}
+
+fn route(text: &str) -> Result<sidecar::RouteChoice, String> {
+    text.parse()
+        .map_err(|_| "auto, cloudwatch, emf or none".to_owned())
+}
+
+fn period(text: &str) -> Result<u32, String> {
+    match text {
+        "10" => Ok(10),
+        "60" => Ok(60),
+        _ => Err("10 or 60".to_owned()),
+    }
+}
+
+/// Prefix of the settings that are this product's own.
+const PREFIX: &str = "PLIMSOLL_";
+/// Optional file of settings beside the model.
+const FILE: &str = "plimsoll.toml";
+
+impl Settings {
+    /// Reads the process's environment and the file beside the model.
+    ///
+    /// # Errors
+    /// [`Wrong`], one sentence for each bad value or unknown name.
+    pub fn from_environment() -> Result<Self, Wrong> {
+        let environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::from_map(&environment)
+    }
+
+    fn from_map(environment: &BTreeMap<String, String>) -> Result<Self, Wrong> {
+        let mut wrong: Vec<String> = environment
+            .keys()
+            .filter(|name| name.starts_with(PREFIX) && !known(name))
+            .map(|name| unknown("setting", name, TABLE.iter().map(|row| row.name.to_owned())))
+            .collect();
+        let base = environment
+            .get("SAGEMAKER_BASE_DIR")
+            .filter(|dir| !dir.trim().is_empty())
+            .map_or_else(|| PathBuf::from("/opt/ml"), PathBuf::from);
+        let file = match settings_file(&base.join("model").join(FILE)) {
+            Ok(file) => file,
+            Err(Wrong(more)) => {
+                wrong.extend(more);
+                BTreeMap::new()
+            }
+        };
+        let read = Self::read(|name| {
+            environment
+                .get(name)
+                .filter(|value| !value.trim().is_empty())
+                .or_else(|| file.get(name))
+                .cloned()
+        });
+        match read {
+            Ok(settings) if wrong.is_empty() => {
+                let inconsistent = settings.inconsistent();
+                if inconsistent.is_empty() {
+                    Ok(settings)
+                } else {
+                    Err(Wrong(inconsistent))
+                }
+            }
+            Ok(_) => Err(Wrong(wrong)),
+            Err(Wrong(more)) => {
+                wrong.extend(more);
+                Err(Wrong(wrong))
+            }
+        }
+    }
+
+    /// Settings that are right alone and wrong together, and what the sidecar refuses.
+    fn inconsistent(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.inference_component_name.is_some() && self.endpoint_name.is_some() {
+            wrong.push(
+                "PLIMSOLL_INFERENCE_COMPONENT_NAME and PLIMSOLL_ENDPOINT_NAME are both set: expected one of them, because the dimensions of a component are its name alone".to_owned(),
+            );
+        }
+        if self.endpoint_name.is_some() != self.variant_name.is_some() {
+            wrong.push(
+                "only one of PLIMSOLL_ENDPOINT_NAME and PLIMSOLL_VARIANT_NAME is set: expected both or none, because scaling metrics carry both dimensions".to_owned(),
+            );
+        }
+        if self.container_name.is_some() && self.endpoint_name.is_none() {
+            wrong.push(
+                "PLIMSOLL_CONTAINER_NAME is set without PLIMSOLL_ENDPOINT_NAME and PLIMSOLL_VARIANT_NAME: expected all three".to_owned(),
+            );
+        }
+        wrong.extend(self.sidecar().check());
+        wrong
+    }
+
+    /// The part of the settings that the sidecar gets.
+    #[must_use]
+    pub fn sidecar(&self) -> sidecar::Config {
+        let dimensions = [
+            ("EndpointName", &self.endpoint_name),
+            ("VariantName", &self.variant_name),
+            ("ContainerName", &self.container_name),
+            ("InferenceComponentName", &self.inference_component_name),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect();
+        sidecar::Config {
+            route: self.metrics_route,
+            period_secs: self.metrics_period_secs,
+            namespace: self.namespace.clone(),
+            dimensions,
+            ..sidecar::Config::default()
+        }
+    }
+
+    /// The part of the settings that the server gets, with what the container has.
+    #[must_use]
+    pub fn inference(&self, limits: &sidecar::Limits) -> inference::Config {
+        let unlimited = |mb: usize| match mb {
+            0 => usize::MAX,
+            mb => mb.saturating_mul(1024 * 1024),
+        };
+        let defaults = inference::Config::default();
+        inference::Config {
+            model_folder: self.base_dir.join("model"),
+            onnxruntime_library: self
+                .onnxruntime_library
+                .clone()
+                .map_or_else(library_places, |path| vec![path]),
+            listen: ([0, 0, 0, 0], self.port).into(),
+            budget: inference::runtime::pool::Budget {
+                cpus: limits.cpus,
+                cpus_reason: limits.cpus_reason.clone(),
+                memory_bytes: limits.memory_bytes,
+                slots: self.slots,
+                intra_op_threads: self.intra_op_threads,
+            },
+            queue_limit: self.queue_limit,
+            max_request_bytes: self
+                .max_request_size
+                .or(self.max_payload_mb.map(unlimited))
+                .unwrap_or(defaults.max_request_bytes),
+            request_limit: Duration::from_secs(self.timeout_secs.get() as u64),
+            default_accept: self.default_accept.clone(),
+            ..defaults
+        }
+    }
+}
+
+fn known(name: &str) -> bool {
+    TABLE.iter().any(|row| row.name == name)
+}
+
+/// One sentence about a name that means nothing, with the nearest one that does.
+fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> String {
+    let nearest = names
+        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
+        .filter(|(distance, _)| *distance <= 4)
+        .min();
+    match nearest {
+        Some((_, nearest)) => format!("{name}: unknown {what}; did you mean {nearest}?"),
+        None => format!("{name}: unknown {what}; the README lists them all"),
+    }
+}
+
+/// The file's settings by environment name.
+fn settings_file(file: &Path) -> Result<BTreeMap<String, String>, Wrong> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        // A model folder that is not there is reported when the model is looked for.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            return Ok(BTreeMap::new())
+        }
+        Err(error) => return Err(Wrong(vec![format!("{}: {error}", file.display())])),
+    };
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Wrong(vec![format!(
+            "{}: line {line}: {}",
+            file.display(),
+            error.message()
+        )])
+    })?;
+    let mut settings = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (key, value) in table {
+        let name = format!("{PREFIX}{}", key.to_uppercase());
+        let value = match value {
+            toml::Value::String(value) => Some(value),
+            toml::Value::Integer(value) => Some(value.to_string()),
+            toml::Value::Boolean(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let file = file.display();
+        match value {
+            _ if !known(&name) || key != key.to_lowercase() => {
+                let keys = TABLE
+                    .iter()
+                    .filter_map(|row| Some(row.name.strip_prefix(PREFIX)?.to_lowercase()));
+                wrong.push(format!("{file}: {}", unknown("setting", &key, keys)));
+            }
+            None => wrong.push(format!(
+                "{file}: {key}: expected a string, a whole number or a boolean"
+            )),
+            Some(value) => {
+                settings.insert(name, value);
+            }
+        }
+    }
+    if wrong.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Wrong(wrong))
+    }
+}
+
+/// Where ONNX Runtime's library lies when nobody says: beside the binary, where the image has it,
+/// or where `cargo xtask onnxruntime` puts it in a checkout.
+fn library_places() -> Vec<PathBuf> {
+    const NAME: &str = "libonnxruntime.so";
+    let mut places = Vec::new();
+    if let Some(folder) = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.canonicalize().ok())
+        .as_deref()
+        .and_then(Path::parent)
+    {
+        places.push(folder.join(NAME));
+        places.push(folder.join("../lib/plimsoll").join(NAME));
+        places.extend(
+            folder
+                .ancestors()
+                .skip(1)
+                .take(3)
+                .map(|above| above.join(".plimsoll/onnxruntime").join(NAME))
+                .filter(|place| place.exists()),
+        );
+    }
+    places.push(Path::new("/usr/lib/plimsoll").join(NAME));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Wrong> {
+        let mut environment: BTreeMap<String, String> = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        environment
+            .entry("SAGEMAKER_BASE_DIR".to_owned())
+            .or_insert_with(|| "/nonexistent".to_owned());
+        Settings::from_map(&environment)
+    }
+
+    fn wrong(pairs: &[(&str, &str)]) -> String {
+        read(pairs).unwrap_err().0.join("\n")
+    }
+
+    #[test]
+    fn an_empty_environment_gives_the_defaults() {
+        let settings = read(&[("PLIMSOLL_SLOTS", " ")]).unwrap();
+        assert_eq!(settings.port, 8080);
+        assert_eq!(settings.slots, None);
+        assert_eq!(settings.queue_limit, inference::config::DEFAULT_QUEUE_LIMIT);
+        let limits = sidecar::limits();
+        let config = settings.inference(&limits);
+        assert_eq!(
+            config.max_request_bytes,
+            inference::config::DEFAULT_MAX_REQUEST_BYTES
+        );
+        assert_eq!(config.request_limit, inference::config::DEFAULT_REQUEST_LIMIT);
+    }
+
+    #[test]
+    fn every_bad_value_is_named_with_what_was_expected() {
+        for (name, value, expected) in [
+            ("SAGEMAKER_BIND_TO_PORT", "80a", "a port from 0"),
+            ("SAGEMAKER_BIND_TO_PORT", "65536", "65535"),
+            ("SAGEMAKER_MAX_REQUEST_SIZE", "0", "1 or more"),
+            ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "a whole number"),
+            ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "1 or more"),
+            ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "WARNING"),
+            ("PLIMSOLL_LOG", "xml", "text or json"),
+            ("PLIMSOLL_SLOTS", "two", "1 or more"),
+            ("PLIMSOLL_INTRA_OP_THREADS", "0", "1 or more"),
+            ("PLIMSOLL_QUEUE_LIMIT", "many", "a whole number"),
+            ("PLIMSOLL_METRICS_ROUTE", "statsd", "auto, cloudwatch, emf or none"),
+            ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
+            ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
+        ] {
+            let message = wrong(&[(name, value)]);
+            assert!(message.contains(value), "{message}");
+            assert!(message.contains(expected), "{message}");
+        }
+        let both = wrong(&[("PLIMSOLL_SLOTS", "x"), ("PLIMSOLL_LOG", "y")]);
+        assert_eq!(both.lines().count(), 2, "{both}");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_neighbour() {
+        let message = wrong(&[("PLIMSOLL_SLOT", "1")]);
+        assert!(message.contains("did you mean PLIMSOLL_SLOTS?"), "{message}");
+        let message = wrong(&[("PLIMSOLL_WHATEVER_ELSE", "1")]);
+        assert!(message.contains("unknown setting"), "{message}");
+    }
+
+    #[test]
+    fn dimensions_come_together_or_not_at_all() {
+        let half = wrong(&[("PLIMSOLL_ENDPOINT_NAME", "e")]);
+        assert!(half.contains("PLIMSOLL_VARIANT_NAME"), "{half}");
+        let settings = read(&[
+            ("PLIMSOLL_ENDPOINT_NAME", "e"),
+            ("PLIMSOLL_VARIANT_NAME", "v"),
+        ])
+        .unwrap();
+        let names: Vec<_> = settings
+            .sidecar()
+            .dimensions
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, ["EndpointName", "VariantName"]);
+    }
+
+    #[test]
+    fn the_file_beside_the_model_is_read_and_the_environment_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().to_str().unwrap();
+        std::fs::create_dir(dir.path().join("model")).unwrap();
+        let file = dir.path().join("model/plimsoll.toml");
+        std::fs::write(&file, "queue_limit = 7\nslots = 2\n").unwrap();
+        let environment = [("SAGEMAKER_BASE_DIR", base), ("PLIMSOLL_SLOTS", "3")];
+        let settings = read(&environment).unwrap();
+        assert_eq!(settings.queue_limit, 7);
+        assert_eq!(settings.slots.map(NonZeroUsize::get), Some(3));
+
+        std::fs::write(&file, "queue_limits = 7\nslots = [1]\n").unwrap();
+        let message = wrong(&environment);
+        assert!(message.contains("did you mean queue_limit?"), "{message}");
+        assert!(message.contains("slots: expected a string"), "{message}");
+        std::fs::write(&file, "slots = 1\nqueue_limit = \n").unwrap();
+        let message = wrong(&environment);
+        assert!(message.contains("line 2"), "{message}");
+    }
+
+    #[test]
+    fn the_body_limit_follows_the_more_exact_setting() {
+        let limits = sidecar::limits();
+        let limit = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_request_bytes;
+        assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]), 6 * 1024 * 1024);
+        assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")]), usize::MAX);
+        assert_eq!(
+            limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6"), ("SAGEMAKER_MAX_REQUEST_SIZE", "99")]),
+            99
+        );
+    }
+}

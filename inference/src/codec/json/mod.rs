@@ -1,0 +1,128 @@
+//! `application/json`: four dialects in, the same four out.
+//!
+//! | dialect | request | reply |
+//! |---|---|---|
+//! | bare | `[[…],[…]]`, for a model of one input | `[[…],[…]]`; several outputs as an object by name |
+//! | rows | `{"instances":[…]}`: plain rows for one input, or objects by input name, or `{"features":[…]}` and `{"data":{"features":{"values":[…]}}}`, flat rows mapped as CSV maps them | `{"predictions":[…]}`, one member per record; several outputs as one object per record |
+//! | columns | `{"inputs":{"x":…}}`, or `{"inputs":…}` for one input | `{"outputs":…}`; several as an object by name |
+//! | KServe v2 | `{"inputs":[{"name","shape","datatype","data"}],"outputs":[{"name"}],"id"}` | the same form, flat data |
+//!
+//! Numbers are typed by the model's inputs and exact (see [`super::element`]). For float inputs
+//! `null`, `"NaN"`, `"Infinity"` and `"-Infinity"` stand for what JSON has no number for; a reply
+//! writes NaN as `null` and infinities as those strings. `{"instances":[]}` is refused: it says
+//! nothing about the shape of a record.
+//!
+//! v2 reads and writes `FP16` and `BF16` as numbers too, where Triton wants its binary form.
+//!
+//! Reading never builds a tree: typed visitors flatten straight into the tensors' vectors, which
+//! grow with the text and with nothing that it claims. Lists nest at most [`DEPTH_LIMIT`] deep.
+
+mod any;
+mod columns;
+mod flat;
+mod reply;
+mod request;
+mod rows;
+mod v2;
+mod write;
+
+use serde::de::{Deserialize, IgnoredAny};
+
+use super::conform;
+use super::error::unreadable;
+use super::{DecodeError, Decoded};
+use crate::model::{Dim, Signature};
+use crate::tensor::{element_count, Data, ElementType};
+use any::Context;
+pub(super) use reply::encode;
+use request::Request;
+
+/// How deep lists may nest. ONNX Runtime's tensors have far fewer axes.
+pub(super) const DEPTH_LIMIT: usize = 64;
+
+/// Whether a body is one JSON value.
+pub(super) fn is_json(body: &[u8]) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    IgnoredAny::deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+}
+
+/// Reads a request in any dialect.
+///
+/// # Errors
+/// [`DecodeError::Unreadable`] where the body is not JSON, [`DecodeError::Misfit`] where it is no
+/// dialect or does not fit the model.
+pub(super) fn decode(body: &[u8], signature: &Signature) -> Result<Decoded, DecodeError> {
+    let swift = Context::new(false);
+    match read(body, signature, &swift) {
+        // A number whose last bit hangs on digits that the parser has already rounded away: read
+        // everything again from the text of each number, about three times slower.
+        Err(_) if swift.wants_exact() => read(body, signature, &Context::new(true)),
+        result => result,
+    }
+}
+
+fn read(body: &[u8], signature: &Signature, context: &Context) -> Result<Decoded, DecodeError> {
+    let mut request = Request::new(signature, context, body.len())?;
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let outcome = request
+        .read(&mut deserializer)
+        .and_then(|()| deserializer.end());
+    match outcome {
+        Ok(()) => request.finish(),
+        Err(error) => Err(match context.take_fault() {
+            Some(fault) => fault,
+            None => unreadable(format!("body is not valid json: {error}")),
+        }),
+    }
+}
+
+/// A JSON body that fits the model, with zeros and empty strings: a bare array for one input,
+/// columns for several. Free axes get size 1.
+///
+/// # Errors
+/// [`DecodeError::Misfit`] where an input is no tensor or its fixed axes overflow.
+pub fn example(signature: &Signature) -> Result<Vec<u8>, DecodeError> {
+    let mut out = Vec::new();
+    let zeros = |port, out: &mut Vec<u8>| {
+        let element = conform::element(port)?;
+        let dims = port.tensor().and_then(|(_, dims)| dims).unwrap_or_default();
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(n) => *n,
+            _ => 1,
+        };
+        let shape: Vec<_> = dims.iter().map(size).collect();
+        let count = element_count(&shape).unwrap_or(usize::MAX);
+        // Nobody reads an example beyond a few megabytes, and a model can declare any size.
+        const LONGEST: usize = 1 << 22;
+        if count > LONGEST {
+            return Err(DecodeError::Misfit(format!(
+                "input {port} is too large for an example"
+            )));
+        }
+        let data: Data = match element {
+            ElementType::String => Data::String(vec![String::new(); count].into()),
+            ElementType::Bool => Data::Bool(vec![false; count].into()),
+            element if element.is_float() => Data::Float32(vec![0.0; count].into()),
+            _ => Data::Uint8(vec![0; count].into()),
+        };
+        write::tensor(out, &shape, &data, 0..count);
+        Ok(())
+    };
+    match signature.inputs.as_slice() {
+        [port] => zeros(port, &mut out)?,
+        ports => {
+            out.extend_from_slice(b"{\"inputs\":{");
+            for (i, port) in ports.iter().enumerate() {
+                write::comma(&mut out, i);
+                write::string(&mut out, &port.name);
+                out.push(b':');
+                zeros(port, &mut out)?;
+            }
+            out.extend_from_slice(b"}}");
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

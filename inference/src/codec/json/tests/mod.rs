@@ -1,0 +1,38 @@
+//! Requests and replies in every JSON dialect, and every refusal with its text.
+
+mod numbers;
+mod refusals;
+mod replies;
+mod requests;
+
+use crate::codec::{decode, encode, DecodeError, Decoded, Dialect, Format};
+use crate::model::Signature;
+use crate::tensor::Value;
+
+/// Reads a JSON body.
+fn read(body: &str, signature: &Signature) -> Result<Decoded, DecodeError> {
+    let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+    decode(Some("application/json"), body, signature)
+}
+
+/// Reads a JSON body that has to be refused; gives the text.
+fn refusal(body: &str, signature: &Signature) -> String {
+    match read(body, signature) {
+        Err(error) => error.to_string(),
+        Ok(decoded) => panic!("{body} was accepted: {decoded:?}"),
+    }
+}
+
+/// Writes a JSON reply of a model called `m`.
+fn write(dialect: &Dialect, outputs: &[Value], signature: &Signature) -> String {
+    let reply = encode(Format::Json, dialect, outputs, signature, "m").unwrap();
+    let text = String::from_utf8(reply).unwrap();
+    // Whatever is written is JSON.
+    serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    text
+}
+
+const ALL_V2: Dialect = Dialect::V2 {
+    id: None,
+    outputs: None,
+};

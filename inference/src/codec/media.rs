@@ -1,0 +1,371 @@
+//! Media types: what a `Content-Type` names, and which type answers an `Accept`.
+//!
+//! Case and parameters are ignored, apart from `q`. Among the types that a caller accepts and that
+//! can carry the outputs, the highest `q` wins; equal ones go by the order of the list; a wildcard
+//! takes the preferred type, which is the deployer's default, else the request's own, else JSON.
+
+use super::{chosen, content_type, Dialect, Format, NotAcceptable, ReplyHint};
+use crate::model::{PortType, Signature};
+use crate::tensor::ElementType;
+
+/// The type and subtype of a header value, without parameters and space around them.
+pub(super) fn essence(header: &str) -> &str {
+    header.split(';').next().unwrap_or_default().trim()
+}
+
+/// The format of a media type, compared without case.
+pub(super) fn format_of(essence: &str) -> Option<Format> {
+    Format::ALL
+        .into_iter()
+        .find(|format| essence.eq_ignore_ascii_case(content_type(*format)))
+}
+
+/// Chooses the reply's format before the model runs. A missing or empty `Accept` means `*/*`;
+/// `default_accept` is what the deployer wants in that case, and is passed over where it cannot
+/// carry the outputs.
+///
+/// # Errors
+/// [`NotAcceptable`], with the reason, where nothing that the caller accepts can carry the outputs.
+pub fn negotiate(
+    accept: Option<&str>,
+    default_accept: Option<&str>,
+    hint: &ReplyHint,
+    signature: &Signature,
+) -> Result<Format, NotAcceptable> {
+    let able = |format| obstacle(format, &hint.dialect, signature).is_none();
+    let own = if able(hint.format) {
+        hint.format
+    } else {
+        Format::Json
+    };
+    let preferred = match default_accept {
+        Some(ranges) => choose(ranges, own, able).unwrap_or(own),
+        None => own,
+    };
+    let Some(accept) = accept.filter(|ranges| !ranges.trim().is_empty()) else {
+        return Ok(preferred);
+    };
+    if let Some(format) = choose(accept, preferred, able) {
+        return Ok(format);
+    }
+    // A type that is known and wanted, but has no room for these outputs, gets its own reason.
+    match choose(accept, preferred, |_| true) {
+        Some(format) => Err(NotAcceptable(format!(
+            "{} cannot carry this reply: {}",
+            content_type(format),
+            obstacle(format, &hint.dialect, signature).unwrap_or_default()
+        ))),
+        None => Err(NotAcceptable(format!(
+            "no accepted type can be written; offered are {}",
+            Format::LIST
+        ))),
+    }
+}
+
+/// The format that serves a list of media ranges best, among those that are `able`.
+fn choose(ranges: &str, preferred: Format, able: impl Fn(Format) -> bool) -> Option<Format> {
+    let ranges: Vec<Range> = split(ranges).filter_map(Range::parse).collect();
+    let candidates = std::iter::once(preferred)
+        .chain(
+            Format::ALL
+                .into_iter()
+                .filter(|format| *format != preferred),
+        )
+        .filter(|format| able(*format));
+    let mut best: Option<(u16, usize, Format)> = None;
+    for format in candidates {
+        // The most specific range that covers a type speaks for it.
+        let covering = ranges
+            .iter()
+            .enumerate()
+            .filter_map(|(place, range)| Some((range.covers(format)?, place, range.quality)))
+            .max_by_key(|(detail, place, _)| (*detail, usize::MAX - place));
+        let Some((_, place, quality)) = covering.filter(|(_, _, quality)| *quality > 0) else {
+            continue;
+        };
+        let better = best.is_none_or(|(q, at, _)| (quality, at) > (q, place));
+        if better {
+            best = Some((quality, place, format));
+        }
+    }
+    best.map(|(_, _, format)| format)
+}
+
+/// One entry of an `Accept` header; `quality` in thousandths.
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    /// Entries that are not media ranges, or whose `q` is not a weight, are passed over.
+    fn parse(entry: &'a str) -> Option<Self> {
+        let (kind, subtype) = essence(entry).split_once('/')?;
+        let weight = entry.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+        });
+        let quality = match weight {
+            None => 1000,
+            Some(text) => {
+                let weight = text.parse::<f32>().ok()?;
+                if !(0.0..=1.0).contains(&weight) {
+                    return None;
+                }
+                (weight * 1000.0).round() as u16
+            }
+        };
+        Some(Self {
+            kind,
+            subtype,
+            quality,
+        })
+    }
+
+    /// How closely this range names a format: 2 by name, 1 by `type/*`, 0 by `*/*`.
+    fn covers(&self, format: Format) -> Option<u8> {
+        let (kind, subtype) = content_type(format).split_once('/')?;
+        if self.kind == "*" && self.subtype == "*" {
+            Some(0)
+        } else if !self.kind.eq_ignore_ascii_case(kind) {
+            None
+        } else if self.subtype == "*" {
+            Some(1)
+        } else {
+            self.subtype.eq_ignore_ascii_case(subtype).then_some(2)
+        }
+    }
+}
+
+/// The entries of a header list; commas inside quotes do not part them.
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    list.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+}
+
+/// Why a format cannot carry the chosen outputs, as far as their declared types tell.
+fn obstacle(format: Format, dialect: &Dialect, signature: &Signature) -> Option<String> {
+    let mut ports = chosen(dialect, signature).filter_map(|i| signature.outputs.get(i));
+    match format {
+        Format::Json => None,
+        Format::Csv => ports.find_map(|port| {
+            let fits = match &port.kind {
+                PortType::Tensor { .. } | PortType::Map { .. } => true,
+                PortType::Optional(inner) => matches!(**inner, PortType::Tensor { .. }),
+                PortType::Sequence(inner) => matches!(**inner, PortType::Map { .. }),
+                PortType::Other(_) => false,
+            };
+            (!fits).then(|| format!("output {} is {}", port.name, port.kind))
+        }),
+        Format::Npy => {
+            let first = ports.next();
+            let others = ports.count();
+            let Some(port) = first.filter(|_| others == 0) else {
+                let count = others + usize::from(first.is_some());
+                return Some(format!("it holds one array, and there are {count} outputs"));
+            };
+            match port.tensor() {
+                Some((ElementType::BFloat16, _)) => Some(format!(
+                    "output {} is bfloat16, which it does not know",
+                    port.name
+                )),
+                Some(_) => None,
+                None => Some(format!("output {} is {}", port.name, port.kind)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::tests::{mix, output_of, sum4};
+
+    fn hint(format: Format) -> ReplyHint {
+        ReplyHint {
+            format,
+            dialect: Dialect::Bare,
+        }
+    }
+
+    #[test]
+    fn parameters_case_and_space_do_not_matter_in_a_content_type() {
+        for text in [
+            "application/json",
+            "Application/JSON",
+            " application/json ; charset=utf-8",
+            "application/json;charset=UTF-8;x=1",
+        ] {
+            assert_eq!(format_of(essence(text)), Some(Format::Json), "{text}");
+        }
+        assert_eq!(
+            format_of(essence("text/csv; label_size=0")),
+            Some(Format::Csv)
+        );
+        assert_eq!(format_of(essence("APPLICATION/X-NPY")), Some(Format::Npy));
+        for text in [
+            "application/ld+json",
+            "text/plain",
+            "",
+            "json",
+            "application/json2",
+        ] {
+            assert_eq!(format_of(essence(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_accept_header_chooses_the_best_type_that_can_be_written() {
+        use Format::{Csv, Json, Npy};
+        let cases: &[(Option<&str>, Option<&str>, Format, Format)] = &[
+            // accept, deployer's default, request, chosen
+            (None, None, Json, Json),
+            (None, None, Csv, Csv),
+            (Some(""), None, Npy, Npy),
+            (Some(" "), None, Csv, Csv),
+            (Some("*/*"), None, Json, Json),
+            (Some("*/*"), None, Csv, Csv),
+            (Some("*/*"), Some("text/csv"), Json, Csv),
+            (None, Some("text/csv"), Json, Csv),
+            (None, Some("TEXT/CSV; charset=utf-8"), Json, Csv),
+            (None, Some("application/x-unknown"), Csv, Csv),
+            (Some("application/json"), Some("text/csv"), Csv, Json),
+            (Some("text/csv, application/json"), None, Json, Csv),
+            (
+                Some("application/x-unknown, application/json;q=0.5"),
+                None,
+                Csv,
+                Json,
+            ),
+            (Some("text/*"), None, Json, Csv),
+            (Some("application/*"), None, Csv, Json),
+            (Some("application/*"), None, Npy, Npy),
+            (
+                Some("text/csv;q=0.1, application/x-npy; q=0.9"),
+                None,
+                Json,
+                Npy,
+            ),
+            (Some("*/*, application/json;q=0"), None, Json, Csv),
+            (Some("*/*;q=0.1, text/csv;q=0.2"), None, Json, Csv),
+            (Some("application/x-npy;q=0, */*"), None, Npy, Json),
+            (
+                Some("Application/Json; Charset=UTF-8; Q=1.000"),
+                None,
+                Csv,
+                Json,
+            ),
+            (
+                Some("text/csv;q=2, application/json;q=0.1"),
+                None,
+                Csv,
+                Json,
+            ),
+            (Some("rubbish, ,;, text/csv"), None, Json, Csv),
+            (
+                Some("text/csv;x=\"a,application/json\";q=0.4, application/x-npy;q=0.5"),
+                None,
+                Json,
+                Npy,
+            ),
+        ];
+        for (accept, default, request, chosen) in cases {
+            assert_eq!(
+                negotiate(*accept, *default, &hint(*request), &sum4()),
+                Ok(*chosen),
+                "{accept:?} {default:?} {request:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_accept_header_that_nothing_satisfies_is_refused_with_the_offer() {
+        for accept in [
+            "application/x-unknown",
+            "image/*",
+            "application/json;q=0",
+            "*/*;q=0",
+            "?",
+        ] {
+            let error = negotiate(Some(accept), None, &hint(Format::Json), &sum4()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "no accepted type can be written; offered are application/json, text/csv, application/x-npy",
+                "{accept}"
+            );
+        }
+    }
+
+    #[test]
+    fn npy_is_refused_with_the_reason_where_one_array_is_not_enough() {
+        let error = negotiate(Some("application/x-npy"), None, &hint(Format::Npy), &mix());
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "application/x-npy cannot carry this reply: it holds one array, and there are 2 outputs"
+        );
+        // A list that leaves another way takes it, and so does silence.
+        let list = negotiate(
+            Some("application/x-npy, text/csv"),
+            None,
+            &hint(Format::Npy),
+            &mix(),
+        );
+        assert_eq!(list, Ok(Format::Csv));
+        assert_eq!(
+            negotiate(None, None, &hint(Format::Npy), &mix()),
+            Ok(Format::Json)
+        );
+        let asked = ReplyHint {
+            format: Format::Json,
+            dialect: Dialect::V2 {
+                id: None,
+                outputs: Some(vec![1]),
+            },
+        };
+        assert_eq!(
+            negotiate(Some("application/x-npy"), None, &asked, &mix()),
+            Ok(Format::Npy)
+        );
+    }
+
+    #[test]
+    fn kinds_of_output_that_a_format_has_no_room_for_are_named() {
+        let bf16 = output_of(PortType::Tensor {
+            element: ElementType::BFloat16,
+            dims: None,
+        });
+        let map = output_of(PortType::Sequence(Box::new(PortType::Map {
+            key: ElementType::Int64,
+            value: ElementType::Float32,
+        })));
+        let sequence = output_of(PortType::Sequence(Box::new(PortType::Tensor {
+            element: ElementType::Float32,
+            dims: None,
+        })));
+        let refusal = |accept, signature: &Signature| {
+            negotiate(Some(accept), None, &hint(Format::Json), signature)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            refusal("application/x-npy", &bf16),
+            "application/x-npy cannot carry this reply: output y is bfloat16, which it does not know"
+        );
+        assert_eq!(
+            refusal("application/x-npy", &map),
+            "application/x-npy cannot carry this reply: output y is seq(map(int64,float32))"
+        );
+        assert_eq!(
+            refusal("text/csv", &sequence),
+            "text/csv cannot carry this reply: output y is seq(float32 of any shape)"
+        );
+        assert_eq!(
+            negotiate(Some("text/csv"), None, &hint(Format::Json), &map),
+            Ok(Format::Csv)
+        );
+    }
+}

@@ -1,0 +1,486 @@
+//! npy in and out. The bytes of whole files were taken from NumPy.
+
+use bytes::Bytes;
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::codec::tests::{floats, ints, mix, output_of, port, signature, strings, sum4, words};
+use crate::codec::{decode, encode, DecodeError, Dialect, Format};
+use crate::model::{PortType, Signature};
+use crate::tensor::{Buffer, Data, ElementType, Tensor, Value};
+
+fn read(body: &[u8], signature: &Signature) -> Result<Vec<Tensor>, DecodeError> {
+    let body = Bytes::copy_from_slice(body);
+    decode(Some("application/x-npy"), body, signature).map(|decoded| decoded.inputs)
+}
+
+fn refusal(body: &[u8], signature: &Signature) -> String {
+    read(body, signature).unwrap_err().to_string()
+}
+
+fn write(value: Value, signature: &Signature) -> Vec<u8> {
+    encode(Format::Npy, &Dialect::Bare, &[value], signature, "m").unwrap()
+}
+
+/// A version 1 file.
+fn file(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
+    let fortran = if fortran { "True" } else { "False" };
+    let header =
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+    raw(&header, data)
+}
+
+fn raw(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut body = b"\x93NUMPY\x01\x00".to_vec();
+    body.extend((header.len() as u16).to_le_bytes());
+    body.extend(header.as_bytes());
+    body.extend(data);
+    body
+}
+
+fn le(elements: &[f32]) -> Vec<u8> {
+    elements.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn any(element: ElementType) -> Signature {
+    signature(vec![port("x", element, "*")], vec![port("y", element, "*")])
+}
+
+const EIGHT: [f32; 8] = [1., 2., 3., 4., 5., 6., 7., 8.];
+
+#[test]
+fn numpys_own_file_is_read() {
+    // np.save of np.arange(1, 9, dtype="float32").reshape(2, 4)
+    let mut body =
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }"
+            .to_vec();
+    body.resize(127, b' ');
+    body.push(b'\n');
+    body.extend(le(&EIGHT));
+    assert_eq!(read(&body, &sum4()).unwrap(), [floats(&[2, 4], &EIGHT)]);
+}
+
+#[test]
+fn a_reply_is_what_numpy_would_save() {
+    let out = write(Value::Tensor(floats(&[2, 1], &[10.0, 26.0])), &sum4());
+    let mut expected =
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }"
+            .to_vec();
+    expected.resize(127, b' ');
+    expected.push(b'\n');
+    expected.extend(le(&[10.0, 26.0]));
+    assert_eq!(out, expected);
+    for (shape, text) in [(&[][..], "()"), (&[1], "(1,)"), (&[1, 1, 1], "(1, 1, 1)")] {
+        let out = write(Value::Tensor(floats(shape, &[1.0])), &sum4());
+        let header = String::from_utf8_lossy(&out[10..128]).into_owned();
+        assert!(header.contains(&format!("'shape': {text}, }}")), "{header}");
+        assert_eq!(out.len(), 132);
+    }
+}
+
+#[test]
+fn every_version_is_read() {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4), }\n";
+    for version in [2u8, 3] {
+        let mut body = b"\x93NUMPY".to_vec();
+        body.extend([version, 0]);
+        body.extend((header.len() as u32).to_le_bytes());
+        body.extend(header.as_bytes());
+        body.extend(le(&EIGHT[..4]));
+        assert_eq!(
+            read(&body, &sum4()).unwrap(),
+            [floats(&[1, 4], &EIGHT[..4])]
+        );
+    }
+}
+
+#[test]
+fn headers_are_read_strictly_and_in_any_order() {
+    let good = [
+        "{'shape': (1, 4), 'descr': '<f4', 'fortran_order': False}",
+        "{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":(1,4,),}   \n",
+        "  { 'descr' : '=f4' , 'fortran_order' : False , 'shape' : ( 1 , 4 ) }",
+    ];
+    for header in good {
+        assert!(
+            read(&raw(header, &le(&EIGHT[..4])), &sum4()).is_ok(),
+            "{header}"
+        );
+    }
+    let bad = [
+        "",
+        "{}",
+        "{'descr': '<f4'",
+        "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'fortran_order': 0, 'shape': (1, 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': [1, 4]}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 99999999999999999999)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4), 'x': 1}",
+        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1, 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4)} x",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (,)}",
+    ];
+    for header in bad {
+        assert_eq!(
+            refusal(&raw(header, &le(&EIGHT[..4])), &sum4()),
+            "body is not a readable npy file: its header is malformed",
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn broken_files_are_refused_with_the_reason() {
+    let good = file("<f4", false, "(1, 4)", &le(&EIGHT[..4]));
+    let prefix = "body is not a readable npy file: ";
+    for cut in 1..6 {
+        assert_eq!(
+            refusal(&good[..cut], &sum4()),
+            format!("{prefix}it does not begin as an npy file")
+        );
+    }
+    for cut in [6, 7, 8, 9, 10, 40] {
+        assert_eq!(
+            refusal(&good[..cut], &sum4()),
+            format!("{prefix}it ends inside its header"),
+            "{cut}"
+        );
+    }
+    let version = [b"\x93NUMPY\x04\x00".as_slice(), &[0; 20]].concat();
+    assert_eq!(
+        refusal(&version, &sum4()),
+        format!("{prefix}its version 4.0 is unknown")
+    );
+    let long = [b"\x93NUMPY\x02\x00\xff\xff\xff\xff".as_slice(), &[0; 20]].concat();
+    assert_eq!(
+        refusal(&long, &sum4()),
+        format!("{prefix}its header of 4294967295 bytes is longer than 65536")
+    );
+    assert_eq!(
+        refusal(&good[..good.len() - 1], &sum4()),
+        "npy data is truncated: shape [1, 4] of \"<f4\" needs 16 bytes, 15 follow the header"
+    );
+    assert_eq!(
+        refusal(&[good.as_slice(), b"x"].concat(), &sum4()),
+        "npy data is too long: shape [1, 4] of \"<f4\" needs 16 bytes, 17 follow the header"
+    );
+    assert_eq!(
+        refusal(
+            &file("<f4", false, "(9223372036854775807, 9)", &[]),
+            &sum4()
+        ),
+        "npy shape [9223372036854775807, 9] is too large"
+    );
+    for (descr, text) in [
+        ("|O", "it holds python objects, which are refused"),
+        ("<c8", "its dtype \"<c8\" cannot be read"),
+        ("<M8[ns]", "its dtype \"<M8[ns]\" cannot be read"),
+        ("<f16", "its dtype \"<f16\" cannot be read"),
+        ("<i3", "its dtype \"<i3\" cannot be read"),
+        ("<U0", "its dtype \"<U0\" cannot be read"),
+        ("|S", "its dtype \"|S\" cannot be read"),
+        ("<i+4", "its dtype \"<i+4\" cannot be read"),
+        (
+            "<U9223372036854775807",
+            "its dtype \"<U9223372036854775807\" cannot be read",
+        ),
+        ("f4", "its dtype \"f4\" cannot be read"),
+        ("", "its dtype \"\" cannot be read"),
+        ("é", "its dtype \"é\" cannot be read"),
+    ] {
+        assert_eq!(
+            refusal(&file(descr, false, "(1,)", &[0; 8]), &sum4()),
+            format!("{prefix}{text}")
+        );
+    }
+    let structure = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }";
+    assert_eq!(
+        refusal(&raw(structure, &[0; 4]), &sum4()),
+        format!("{prefix}it holds structures, which cannot be read")
+    );
+}
+
+#[test]
+fn models_and_shapes_that_do_not_fit_are_named() {
+    let body = file("<f4", false, "(1, 4)", &le(&EIGHT[..4]));
+    assert_eq!(
+        refusal(&body, &mix()),
+        "application/x-npy brings one array, and the model has 2 inputs"
+    );
+    assert_eq!(
+        refusal(&file("<f4", false, "(4,)", &le(&EIGHT[..4])), &sum4()),
+        "input x float32[N,4]: found shape [4], rank 1 where 2 is expected; wrap one record in a list: [ … ]"
+    );
+    assert_eq!(
+        read(&file("<f4", false, "(0, 4)", &[]), &sum4()).unwrap(),
+        [floats(&[0, 4], &[])]
+    );
+    let scalar = read(
+        &file("<f4", false, "()", &le(&[3.0])),
+        &any(ElementType::Float32),
+    )
+    .unwrap();
+    assert_eq!(scalar, [floats(&[], &[3.0])]);
+}
+
+#[test]
+fn fortran_order_and_big_endian_are_put_right() {
+    let columns = le(&[1., 5., 2., 6., 3., 7., 4., 8.]);
+    assert_eq!(
+        read(&file("<f4", true, "(2, 4)", &columns), &sum4()).unwrap(),
+        [floats(&[2, 4], &EIGHT)]
+    );
+    let big: Vec<u8> = EIGHT.iter().flat_map(|v| v.to_be_bytes()).collect();
+    assert_eq!(
+        read(&file(">f4", false, "(2, 4)", &big), &sum4()).unwrap(),
+        [floats(&[2, 4], &EIGHT)]
+    );
+    let column = read(&file("<f4", true, "(1, 4)", &le(&EIGHT[..4])), &sum4()).unwrap();
+    assert_eq!(column, [floats(&[1, 4], &EIGHT[..4])]);
+    let texts: Vec<u8> = ["a", "c", "b", "d"]
+        .iter()
+        .flat_map(|s| [s.as_bytes()[0], 0, 0, 0])
+        .collect();
+    let read = read(
+        &file("<U1", true, "(2, 2)", &texts),
+        &any(ElementType::String),
+    )
+    .unwrap();
+    assert_eq!(read, [strings(&[2, 2], &["a", "b", "c", "d"])]);
+}
+
+#[test]
+fn an_array_of_the_right_type_stays_in_the_body() {
+    let mut body = file("<f4", false, "(1, 4)", &le(&EIGHT[..4]));
+    // The header as NumPy pads it, so that the data is aligned.
+    let end = body.len() - 16;
+    body.splice(end - 1..end - 1, std::iter::repeat_n(b' ', 128 - end));
+    body[8..10].copy_from_slice(&118u16.to_le_bytes());
+    let aligned = (0..4).find_map(|offset| {
+        let shifted = [vec![0; offset], body.clone()].concat();
+        let bytes = Bytes::from(shifted).slice(offset..);
+        (bytes[128..].as_ptr().align_offset(4) == 0).then_some(bytes)
+    });
+    let inputs = decode(Some("application/x-npy"), aligned.unwrap(), &sum4())
+        .unwrap()
+        .inputs;
+    assert!(matches!(inputs[0].data(), Data::Float32(Buffer::Held(_))));
+    assert_eq!(inputs, [floats(&[1, 4], &EIGHT[..4])]);
+}
+
+#[test]
+fn other_types_are_converted_where_every_value_fits() {
+    let doubles: Vec<u8> = EIGHT
+        .iter()
+        .flat_map(|v| f64::from(*v).to_le_bytes())
+        .collect();
+    assert_eq!(
+        read(&file("<f8", false, "(2, 4)", &doubles), &sum4()).unwrap(),
+        [floats(&[2, 4], &EIGHT)]
+    );
+    let bytes: Vec<u8> = (1..=8).collect();
+    assert_eq!(
+        read(&file("|u1", false, "(2, 4)", &bytes), &sum4()).unwrap(),
+        [floats(&[2, 4], &EIGHT)]
+    );
+    let flags = read(
+        &file("|b1", false, "(2,)", &[1, 0]),
+        &any(ElementType::Float32),
+    )
+    .unwrap();
+    assert_eq!(flags, [floats(&[2], &[1.0, 0.0])]);
+    let short: Vec<u8> = [-1i16, 300].iter().flat_map(|v| v.to_be_bytes()).collect();
+    let long = read(
+        &file(">i2", false, "(2,)", &short),
+        &any(ElementType::Int64),
+    )
+    .unwrap();
+    assert_eq!(long, [ints(&[2], &[-1, 300])]);
+    let bools = read(
+        &file("<i2", false, "(2,)", &[1, 0, 0, 0]),
+        &any(ElementType::Bool),
+    )
+    .unwrap();
+    assert_eq!(bools[0].data(), &Data::Bool(vec![true, false].into()));
+    let half = read(
+        &file("<f4", false, "(1,)", &le(&[1.5])),
+        &any(ElementType::BFloat16),
+    )
+    .unwrap();
+    assert_eq!(
+        half[0].data(),
+        &Data::BFloat16(vec![bf16::from_f32(1.5)].into())
+    );
+    let rounded = read(
+        &file(
+            "<f8",
+            false,
+            "(2,)",
+            &[0.1f64.to_le_bytes(), f64::INFINITY.to_le_bytes()].concat(),
+        ),
+        &any(ElementType::Float32),
+    )
+    .unwrap();
+    assert_eq!(rounded, [floats(&[2], &[0.1, f32::INFINITY])]);
+
+    let texts = [
+        (
+            "<f4",
+            le(&[1.0]),
+            ElementType::Int64,
+            "npy dtype \"<f4\" does not become int64",
+        ),
+        (
+            "<f4",
+            le(&[1.0]),
+            ElementType::Bool,
+            "npy dtype \"<f4\" does not become bool",
+        ),
+        (
+            "<f4",
+            le(&[1.0]),
+            ElementType::String,
+            "npy dtype \"<f4\" does not become string",
+        ),
+        (
+            "<U1",
+            vec![b'1', 0, 0, 0],
+            ElementType::Float32,
+            "npy dtype \"<U1\" does not become float32",
+        ),
+        (
+            "<i2",
+            vec![0, 1],
+            ElementType::Uint8,
+            "element 0 of the npy array is a number outside the range of uint8",
+        ),
+        (
+            "|i1",
+            vec![255],
+            ElementType::Uint8,
+            "element 0 of the npy array is a number outside the range of uint8",
+        ),
+        (
+            "|i1",
+            vec![2],
+            ElementType::Bool,
+            "element 0 of the npy array is a number outside the range of bool",
+        ),
+        (
+            "<f8",
+            1e39f64.to_le_bytes().to_vec(),
+            ElementType::Float32,
+            "element 0 of the npy array is a number outside the range of float32",
+        ),
+        (
+            "<U1",
+            vec![0, 0xd8, 0, 0],
+            ElementType::String,
+            "element 0 of the npy array is text that is not unicode where string is expected",
+        ),
+        (
+            "|S1",
+            vec![0xff],
+            ElementType::String,
+            "element 0 of the npy array is text that is not utf-8 where string is expected",
+        ),
+    ];
+    for (descr, data, element, text) in texts {
+        assert_eq!(
+            refusal(&file(descr, false, "(1,)", &data), &any(element)),
+            format!("input x: {text}")
+        );
+    }
+}
+
+#[test]
+fn text_is_read_in_both_forms_and_written_in_one() {
+    let out = write(Value::Tensor(strings(&[3], &["ü", "", "a🦀b"])), &words());
+    assert!(String::from_utf8_lossy(&out).contains("'descr': '<U3'"));
+    assert_eq!(out.len(), 128 + 36);
+    assert_eq!(
+        read(&out, &words()).unwrap(),
+        [strings(&[3], &["ü", "", "a🦀b"])]
+    );
+    let bytes = read(&file("|S3", false, "(2,)", b"ab\0c\0\0"), &words()).unwrap();
+    assert_eq!(bytes, [strings(&[2], &["ab", "c"])]);
+    let big = read(&file(">U1", false, "(1,)", &[0, 1, 0xf9, 0x80]), &words()).unwrap();
+    assert_eq!(big, [strings(&[1], &["🦀"])]);
+    let empty = write(Value::Tensor(strings(&[1], &[""])), &words());
+    assert_eq!(read(&empty, &words()).unwrap(), [strings(&[1], &[""])]);
+}
+
+#[test]
+fn replies_that_are_not_one_plain_array_are_refused() {
+    let refuse = |values: &[Value], signature: &Signature| {
+        encode(Format::Npy, &Dialect::Bare, values, signature, "m")
+            .unwrap_err()
+            .to_string()
+    };
+    let y = || Value::Tensor(floats(&[1], &[1.0]));
+    let prefix = "application/x-npy cannot carry this reply: ";
+    assert_eq!(
+        refuse(&[y(), y()], &mix()),
+        format!("{prefix}it holds one array, and there are 2 outputs")
+    );
+    assert_eq!(
+        refuse(&[Value::Absent], &sum4()),
+        format!("{prefix}output y is no tensor")
+    );
+    let bf16 = Tensor::new(vec![1], Data::BFloat16(vec![bf16::ONE].into())).unwrap();
+    let signature = output_of(PortType::Other(String::new()));
+    assert_eq!(
+        refuse(&[Value::Tensor(bf16)], &signature),
+        format!("{prefix}output y is bfloat16, which it does not know")
+    );
+    let mut unequal = vec![String::new(); 300_000];
+    unequal.push("x".repeat(100_000));
+    let unequal = Tensor::new(vec![unequal.len()], Data::String(unequal.into())).unwrap();
+    assert_eq!(
+        refuse(&[Value::Tensor(unequal)], &sum4()),
+        format!("{prefix}output y has strings too unequal for fixed-width text")
+    );
+    let asked = Dialect::V2 {
+        id: None,
+        outputs: Some(vec![1]),
+    };
+    assert!(encode(Format::Npy, &asked, &[y(), y()], &mix(), "m").is_ok());
+}
+
+fn unchanged<T: PartialEq + Clone>(elements: &[T], wrap: fn(Buffer<T>) -> Data) {
+    let tensor = || Tensor::new(vec![1, elements.len()], wrap(elements.to_vec().into())).unwrap();
+    let signature = any(tensor().element_type());
+    let body = write(Value::Tensor(tensor()), &signature);
+    assert_eq!(read(&body, &signature).unwrap(), [tensor()]);
+}
+
+proptest! {
+    #[test]
+    fn npy_arrays_come_back(bytes: Vec<u8>, words: Vec<u64>, texts: Vec<String>) {
+        unchanged(&bytes, Data::Uint8);
+        unchanged(&bytes.iter().map(|b| *b as i8).collect::<Vec<_>>(), Data::Int8);
+        unchanged(&bytes.iter().map(|b| *b > 99).collect::<Vec<_>>(), Data::Bool);
+        unchanged(&words, Data::Uint64);
+        unchanged(&words.iter().map(|w| *w as i64).collect::<Vec<_>>(), Data::Int64);
+        unchanged(&words.iter().map(|w| *w as u32).collect::<Vec<_>>(), Data::Uint32);
+        unchanged(&words.iter().map(|w| *w as i32).collect::<Vec<_>>(), Data::Int32);
+        unchanged(&words.iter().map(|w| *w as u16).collect::<Vec<_>>(), Data::Uint16);
+        unchanged(&words.iter().map(|w| *w as i16).collect::<Vec<_>>(), Data::Int16);
+        let finite = |w: &u64| Some(f64::from_bits(*w)).filter(|f| !f.is_nan()).unwrap_or_default();
+        unchanged(&words.iter().map(finite).collect::<Vec<_>>(), Data::Float64);
+        let finite = |w: &u64| Some(f32::from_bits(*w as u32)).filter(|f| !f.is_nan()).unwrap_or_default();
+        unchanged(&words.iter().map(finite).collect::<Vec<_>>(), Data::Float32);
+        let finite = |w: &u64| Some(f16::from_bits(*w as u16)).filter(|f| !f.is_nan()).unwrap_or_default();
+        unchanged(&words.iter().map(finite).collect::<Vec<_>>(), Data::Float16);
+        // Fixed-width text cannot tell a closing zero from its padding.
+        let kept = |s: &String| s.trim_end_matches('\0').to_owned();
+        unchanged(&texts.iter().map(kept).collect::<Vec<_>>(), Data::String);
+    }
+
+    #[test]
+    fn no_header_panics(header in "[{}()'a-z_:, <0-9FT]{0,60}", data: Vec<u8>) {
+        let _ = read(&raw(&header, &data), &sum4());
+    }
+}

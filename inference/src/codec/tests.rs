@@ -1,0 +1,178 @@
+//! Signatures that the tests of this room share, and what concerns every format.
+
+use super::*;
+use crate::model::{Dim, Port, PortType};
+use crate::tensor::{Data, ElementType};
+
+/// A tensor port; `dims` as `N,4`, `?` for an unnamed axis, `*` for no rank, empty for a scalar.
+pub(super) fn port(name: &str, element: ElementType, dims: &str) -> Port {
+    let axis = |text: &str| match text.parse() {
+        Ok(n) => Dim::Fixed(n),
+        Err(_) if text == "?" => Dim::Free,
+        Err(_) => Dim::Symbol(text.to_owned()),
+    };
+    let dims = match dims {
+        "*" => None,
+        "" => Some(vec![]),
+        text => Some(text.split(',').map(axis).collect()),
+    };
+    Port {
+        name: name.to_owned(),
+        kind: PortType::Tensor { element, dims },
+    }
+}
+
+pub(super) fn signature(inputs: Vec<Port>, outputs: Vec<Port>) -> Signature {
+    Signature { inputs, outputs }
+}
+
+/// A signature of one output `y` and the input of sum4.
+pub(super) fn output_of(kind: PortType) -> Signature {
+    let mut signature = sum4();
+    signature.outputs[0].kind = kind;
+    signature
+}
+
+/// `x` FP32 [N,4] → `y` FP32 [N,1]
+pub(super) fn sum4() -> Signature {
+    signature(
+        vec![port("x", ElementType::Float32, "N,4")],
+        vec![port("y", ElementType::Float32, "N,1")],
+    )
+}
+
+/// `a` INT64 [N,2], `b` FP32 [N,2] → `s`, `d` FP32 [N,2]
+pub(super) fn mix() -> Signature {
+    signature(
+        vec![
+            port("a", ElementType::Int64, "N,2"),
+            port("b", ElementType::Float32, "N,2"),
+        ],
+        vec![
+            port("s", ElementType::Float32, "N,2"),
+            port("d", ElementType::Float32, "N,2"),
+        ],
+    )
+}
+
+/// STRING [N] → STRING [N]
+pub(super) fn words() -> Signature {
+    signature(
+        vec![port("x", ElementType::String, "N")],
+        vec![port("y", ElementType::String, "N")],
+    )
+}
+
+pub(super) fn floats(shape: &[usize], elements: &[f32]) -> Tensor {
+    Tensor::new(shape.to_vec(), Data::Float32(elements.to_vec().into())).unwrap()
+}
+
+pub(super) fn ints(shape: &[usize], elements: &[i64]) -> Tensor {
+    Tensor::new(shape.to_vec(), Data::Int64(elements.to_vec().into())).unwrap()
+}
+
+pub(super) fn strings(shape: &[usize], elements: &[&str]) -> Tensor {
+    let elements: Vec<String> = elements.iter().map(|s| (*s).to_owned()).collect();
+    Tensor::new(shape.to_vec(), Data::String(elements.into())).unwrap()
+}
+
+fn read(
+    content_type: Option<&str>,
+    body: &str,
+    signature: &Signature,
+) -> Result<Decoded, DecodeError> {
+    decode(
+        content_type,
+        Bytes::copy_from_slice(body.as_bytes()),
+        signature,
+    )
+}
+
+#[test]
+fn the_list_of_types_in_messages_is_the_list_of_formats() {
+    assert_eq!(Format::ALL.map(content_type).join(", "), Format::LIST);
+}
+
+#[test]
+fn every_spelling_of_the_json_type_reads_the_same() {
+    for spelling in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON",
+    ] {
+        let decoded = read(Some(spelling), "[[1,2,3,4]]", &sum4()).unwrap();
+        assert_eq!(decoded.inputs, [floats(&[1, 4], &[1., 2., 3., 4.])]);
+        assert_eq!(decoded.reply.format, Format::Json);
+    }
+}
+
+#[test]
+fn a_missing_content_type_is_json_where_the_body_is() {
+    assert!(read(None, "[[1,2,3,4]]", &sum4()).is_ok());
+    assert!(read(Some(""), " [[1,2,3,4]] ", &sum4()).is_ok());
+    assert!(matches!(
+        read(None, "[[1,2,3]]", &sum4()),
+        Err(DecodeError::Misfit(_))
+    ));
+    for body in ["1,2,3,4", "{\"instances\":", "\u{93}NUMPY", " "] {
+        let error = read(None, body, &sum4()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "content type is missing and the body is not json; \
+             accepted are application/json, text/csv, application/x-npy"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_content_type_is_refused_with_the_accepted_ones() {
+    for (given, named) in [
+        ("application/x-unknown", "\"application/x-unknown\""),
+        ("application/octet-stream", "\"application/octet-stream\""),
+        ("image/jpeg; q=1", "\"image/jpeg\""),
+        ("application/ld+json", "\"application/ld+json\""),
+    ] {
+        let error = read(Some(given), "[[1,2,3,4]]", &sum4()).unwrap_err();
+        assert!(matches!(error, DecodeError::UnknownContentType { .. }));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "content type {named} is not supported; \
+                 accepted are application/json, text/csv, application/x-npy"
+            )
+        );
+    }
+    let long = read(Some(&"x".repeat(1000)), "", &sum4()).unwrap_err();
+    assert!(long.to_string().len() < 200);
+}
+
+#[test]
+fn an_empty_body_is_for_models_without_inputs() {
+    for content_type in [
+        None,
+        Some("application/json"),
+        Some("text/csv"),
+        Some("application/x-npy"),
+    ] {
+        assert_eq!(read(content_type, "", &sum4()), Err(DecodeError::Empty));
+        let constant = signature(vec![], vec![port("y", ElementType::Int64, "1")]);
+        let decoded = read(content_type, "", &constant).unwrap();
+        assert_eq!(decoded.inputs, []);
+    }
+    assert_eq!(DecodeError::Empty.to_string(), "empty body");
+}
+
+#[test]
+fn a_reply_of_another_number_of_outputs_is_our_fault_and_said_so() {
+    let error = encode(Format::Json, &Dialect::Bare, &[], &sum4(), "m").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the model gave 0 outputs, its signature declares 1"
+    );
+}
+
+#[test]
+fn a_callers_word_is_escaped_and_cut() {
+    assert_eq!(error::quoted("a\nb"), "\"a\\nb\"");
+    assert!(error::quoted(&"é".repeat(100)).chars().count() <= 67);
+}

@@ -1,0 +1,61 @@
+//! Takes a request's body in, up to the limit and the deadline.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::{header, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use super::error::HttpError;
+use super::App;
+
+/// The whole body. One that came in one piece is not copied.
+///
+/// # Errors
+/// [`HttpError::TooLarge`], [`HttpError::BodyCutOff`] or [`HttpError::BodyTooSlow`].
+pub async fn collect(
+    app: &App,
+    headers: &HeaderMap,
+    mut body: Body,
+    arrived: Instant,
+) -> Result<Bytes, HttpError> {
+    let limit = app.max_request_bytes;
+    let too_large = || HttpError::TooLarge { limit };
+    let declared: Option<usize> = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let deadline = arrived + app.request_limit;
+    let mut whole: Option<Bytes> = None;
+    let mut pieces = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout_at(deadline.into(), body.frame())
+            .await
+            .map_err(|_| HttpError::BodyTooSlow(app.request_limit))?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| HttpError::BodyCutOff)?.into_data() else {
+            // Trailers.
+            continue;
+        };
+        if pieces.len() + whole.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+            return Err(too_large());
+        }
+        match whole.take() {
+            None if pieces.is_empty() => whole = Some(data),
+            first => {
+                if let Some(first) = first {
+                    // Reserved pages that no byte is written to cost nothing, so a caller who
+                    // declares more than is sent gains nothing.
+                    pieces.reserve(declared.unwrap_or(0).max(first.len() + data.len()));
+                    pieces.extend_from_slice(&first);
+                }
+                pieces.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(whole.unwrap_or_else(|| pieces.freeze()))
+}

@@ -1,0 +1,165 @@
+//! The one table from errors to status codes, and what a refusal looks like:
+//! `{"error":"…","code":400}`, at most 2000 bytes, no paths of the build, no stack trace.
+
+use std::time::Duration;
+
+use axum::http::{header, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+
+use super::reply;
+use crate::codec::{DecodeError, EncodeError, NotAcceptable};
+use crate::runtime::RunError;
+use crate::scheduler::SubmitError;
+
+/// The platform relays 2048 characters of an error.
+const MAX_ERROR_BYTES: usize = 1800;
+
+/// Everything that is answered with something else than 200.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("the model is still loading")]
+    NotReady,
+    #[error("the server is shutting down")]
+    Leaving,
+    #[error(
+        "{method} {path} is not served here; expected POST /invocations, GET /ping or GET /metrics"
+    )]
+    NotFound { method: Method, path: String },
+    #[error("method {method} is not allowed here; expected {allow}")]
+    MethodNotAllowed { method: Method, allow: &'static str },
+    #[error("the request body is larger than the limit of {limit} bytes (SAGEMAKER_MAX_REQUEST_SIZE sets it)")]
+    TooLarge { limit: usize },
+    #[error("the request body ended before it was complete")]
+    BodyCutOff,
+    #[error("the request body did not arrive within {0:?}")]
+    BodyTooSlow(Duration),
+    #[error("header {name} is not text")]
+    Header { name: &'static str },
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    NotAcceptable(#[from] NotAcceptable),
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl From<&HttpError> for StatusCode {
+    fn from(error: &HttpError) -> Self {
+        match error {
+            HttpError::NotReady | HttpError::Leaving => Self::SERVICE_UNAVAILABLE,
+            HttpError::NotFound { .. } => Self::NOT_FOUND,
+            HttpError::MethodNotAllowed { .. } => Self::METHOD_NOT_ALLOWED,
+            HttpError::TooLarge { .. } => Self::PAYLOAD_TOO_LARGE,
+            HttpError::BodyCutOff | HttpError::Header { .. } => Self::BAD_REQUEST,
+            HttpError::BodyTooSlow(_) => Self::REQUEST_TIMEOUT,
+            HttpError::Decode(
+                DecodeError::UnknownContentType { .. } | DecodeError::MissingContentType,
+            ) => Self::UNSUPPORTED_MEDIA_TYPE,
+            HttpError::Decode(_) => Self::BAD_REQUEST,
+            // The reply's type could not be known to fail before the outputs were there.
+            HttpError::NotAcceptable(_) | HttpError::Encode(EncodeError::NotCarried(_)) => {
+                Self::NOT_ACCEPTABLE
+            }
+            HttpError::Encode(EncodeError::OutputCount { .. }) => Self::INTERNAL_SERVER_ERROR,
+            HttpError::Submit(error) => match error {
+                SubmitError::QueueFull { .. }
+                | SubmitError::Hopeless { .. }
+                | SubmitError::Leaving => Self::SERVICE_UNAVAILABLE,
+                SubmitError::TimedOut(_) => Self::GATEWAY_TIMEOUT,
+                // 507 is the platform's sign to evict a model, which a single model has no use for.
+                SubmitError::Run(RunError::OutOfMemory(_)) => Self::SERVICE_UNAVAILABLE,
+                SubmitError::Run(RunError::Failed(_) | RunError::Panicked) => {
+                    Self::INTERNAL_SERVER_ERROR
+                }
+            },
+        }
+    }
+}
+
+/// When a caller may try again.
+fn retry_after(error: &HttpError) -> Option<Duration> {
+    match error {
+        HttpError::NotReady | HttpError::Leaving => Some(Duration::from_secs(1)),
+        HttpError::Submit(SubmitError::QueueFull { retry_after, .. }) => Some(*retry_after),
+        HttpError::Submit(SubmitError::Hopeless { wait, .. }) => Some(*wait),
+        HttpError::Submit(SubmitError::Leaving | SubmitError::Run(RunError::OutOfMemory(_))) => {
+            Some(Duration::from_secs(1))
+        }
+        _ => None,
+    }
+}
+
+/// The response to a request that is refused or failed.
+pub fn refusal(error: &HttpError) -> Response {
+    let status = StatusCode::from(error);
+    let mut text = error.to_string();
+    if text.len() > MAX_ERROR_BYTES {
+        let end = (0..=MAX_ERROR_BYTES)
+            .rfind(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    #[derive(serde::Serialize)]
+    struct Refusal<'t> {
+        error: &'t str,
+        code: u16,
+    }
+    let mut body = Vec::with_capacity(text.len() + 32);
+    let written = serde_json::to_writer(
+        &mut body,
+        &Refusal {
+            error: &text,
+            code: status.as_u16(),
+        },
+    );
+    debug_assert!(written.is_ok(), "a struct of text and number always writes");
+    let mut response = reply(status, "application/json", body);
+    if let Some(after) = retry_after(error) {
+        // Whole seconds, at least one: zero would mean at once, into the same queue.
+        let seconds = after.as_secs_f64().ceil().clamp(1.0, 60.0) as u64;
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if matches!(
+        error,
+        HttpError::TooLarge { .. } | HttpError::BodyCutOff | HttpError::BodyTooSlow(_)
+    ) {
+        // What is left of the body is not read.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn refusals_are_short_json_that_name_the_status() {
+        let long = HttpError::Decode(DecodeError::Unreadable("ü\n".repeat(4000)));
+        let response = refusal(&long);
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.len() <= 4000, "{}", body.len());
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json["code"], 400);
+    }
+
+    #[test]
+    fn load_is_503_with_retry_after() {
+        let full = HttpError::Submit(SubmitError::QueueFull {
+            limit: 4,
+            retry_after: Duration::from_millis(3200),
+        });
+        let response = refusal(&full);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "4");
+    }
+}

@@ -1,0 +1,100 @@
+//! The routes. With [`server`](crate::server), the only room that knows axum and status codes.
+
+mod body;
+mod error;
+mod invocations;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{header, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::Router;
+
+use crate::ready::Ready;
+use crate::telemetry::HttpMetrics;
+use error::{refusal, HttpError};
+
+/// What the routes need.
+pub struct App {
+    /// The model, once it is there.
+    pub ready: Ready,
+    /// Largest request body in bytes.
+    pub max_request_bytes: usize,
+    /// How long a request may take.
+    pub request_limit: Duration,
+    /// Response type when `Accept` is missing or `*/*`.
+    pub default_accept: Option<String>,
+    /// The Prometheus page; must answer at once.
+    pub page: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Set at the first `/ping` that is answered with 200.
+    pub first_good_ping: Arc<AtomicBool>,
+    /// Handles of this room.
+    pub metrics: HttpMetrics,
+}
+
+/// Every route of the server.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/invocations", post(invocations::invocations))
+        .route("/ping", get(ping).post(ping))
+        .route("/metrics", get(metrics))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+/// 200 with an empty body once `/invocations` works; 503 with the reason before, and when leaving.
+async fn ping(State(app): State<Arc<App>>) -> Response {
+    if app.ready.is_leaving() {
+        return refusal(&HttpError::Leaving);
+    }
+    if app.ready.model().is_none() {
+        return refusal(&HttpError::NotReady);
+    }
+    if !app.first_good_ping.load(Ordering::Relaxed) {
+        app.first_good_ping.store(true, Ordering::Relaxed);
+    }
+    Response::new(Body::empty())
+}
+
+/// Prometheus text; also while the model loads.
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    const PROMETHEUS_TEXT: HeaderValue =
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], (app.page)()).into_response()
+}
+
+async fn not_found(method: Method, uri: axum::http::Uri) -> Response {
+    refusal(&HttpError::NotFound {
+        method,
+        path: uri.path().chars().take(200).collect(),
+    })
+}
+
+async fn method_not_allowed(method: Method, uri: axum::http::Uri) -> Response {
+    let allow = match uri.path() {
+        "/invocations" => "POST",
+        "/metrics" => "GET",
+        _ => "GET, POST",
+    };
+    let mut response = refusal(&HttpError::MethodNotAllowed { method, allow });
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// A reply body of a known type.
+fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

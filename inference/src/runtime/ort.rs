@@ -1,0 +1,694 @@
+//! The only file that knows ONNX Runtime.
+//!
+//! The library is opened from a path of our choosing ([`Runtime::open`]), never linked and never
+//! looked for by the `ort` crate itself: without a path that crate panics where we want a sentence.
+//! Its telemetry is switched off before the library is loaded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use ort::logging::LogLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{
+    DynMapValueType, DynTensorValueType, DynValue, PrimitiveTensorElementType, TensorElementType,
+    TensorRef, ValueType,
+};
+
+use super::{Engine, RunError};
+use crate::model::{Dim, Port, PortType, Signature};
+use crate::onnx_file::{Facts, ZipMap};
+use crate::tensor::{Buffer, Data, ElementType, Elements, Keys, Tensor, Value};
+
+/// The oldest ONNX Runtime that is accepted, as `1.N`.
+pub const MIN_MINOR_VERSION: u32 = ort::MINOR_VERSION;
+
+/// Outputs up to this many elements are copied out of the runtime's buffer; larger ones stay there
+/// until the reply is written. A copy of so little costs less than holding the runtime's value.
+const COPY_UP_TO: usize = 4096;
+
+/// Why the runtime cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No library at any of the known places.
+    #[error("ONNX Runtime's library is missing: looked for {}; expected libonnxruntime.so, version 1.{MIN_MINOR_VERSION} or newer (cargo xtask onnxruntime fetches it; PLIMSOLL_ONNXRUNTIME_LIBRARY names another place)", list(.looked))]
+    Missing {
+        /// The places.
+        looked: Vec<PathBuf>,
+    },
+    /// The file is no shared library, or not for this machine.
+    #[error("{path} cannot be loaded: {reason}; expected ONNX Runtime's shared library for this machine")]
+    Unloadable {
+        /// The file.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+    /// The library is something else.
+    #[error("{path} is not ONNX Runtime: it does not export OrtGetApiBase")]
+    NotOnnxRuntime {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The library is older than what this build needs.
+    #[error("{path} is ONNX Runtime {found}; expected 1.{MIN_MINOR_VERSION} or newer")]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// The environment could not be made.
+    #[error("ONNX Runtime did not start: {0}")]
+    Environment(String),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The runtime refused it.
+    #[error("{file} cannot be loaded: {reason}")]
+    Refused {
+        /// The model.
+        file: PathBuf,
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// An input or output that no request or reply can carry.
+    #[error(
+        "{file}: {direction} {port} cannot be carried by any content type; expected a tensor{also}"
+    )]
+    Port {
+        /// The model.
+        file: PathBuf,
+        /// `input` or `output`.
+        direction: &'static str,
+        /// The port's name and type.
+        port: String,
+        /// What else would do.
+        also: &'static str,
+    },
+}
+
+/// ONNX Runtime, opened.
+#[derive(Clone)]
+pub struct Runtime {
+    environment: ort::environment::Environment,
+    version: String,
+    library: PathBuf,
+}
+
+impl Runtime {
+    /// Opens the first library of `candidates` that exists. One runtime per process: the first
+    /// library opened stays.
+    ///
+    /// # Errors
+    /// [`OpenError`], with the path and what was expected.
+    pub fn open(candidates: &[PathBuf]) -> Result<Self, OpenError> {
+        use ort::LoadDynamicError as E;
+        let Some(library) = candidates.iter().find(|path| path.exists()) else {
+            return Err(OpenError::Missing {
+                looked: candidates.to_vec(),
+            });
+        };
+        // Read once by the library when it is first used: off means that nothing is ever sent.
+        std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
+        let builder = ort::init_from(library).map_err(|error| {
+            let path = library.clone();
+            match error {
+                E::Dlopen { error, .. } => OpenError::Unloadable {
+                    path,
+                    reason: error.to_string(),
+                },
+                E::MissingApi { .. } => OpenError::NotOnnxRuntime { path },
+                E::BadVersion { version_str, .. } => OpenError::TooOld {
+                    path,
+                    found: version_str,
+                },
+                E::InvalidVersionString => OpenError::Unloadable {
+                    path,
+                    reason: "its version cannot be read".to_owned(),
+                },
+            }
+        })?;
+        let environment = builder
+            .with_name("plimsoll")
+            .with_telemetry(false)
+            .with_logger(Arc::new(log))
+            .build()
+            .map_err(|error| OpenError::Environment(error.message().to_owned()))?;
+        environment.set_log_level(LogLevel::Warning);
+        Ok(Self {
+            environment,
+            version: version(library).unwrap_or_else(|| "of unknown version".to_owned()),
+            library: library.clone(),
+        })
+    }
+
+    /// The library's version, such as `1.32.0`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The file that was opened.
+    #[must_use]
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// The execution providers that sessions use, best first.
+    #[must_use]
+    pub fn providers(&self) -> &'static [&'static str] {
+        &["CPUExecutionProvider"]
+    }
+
+    /// Loads one copy of a model with `intra_op_threads` threads.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the runtime refuses the model, or where a port is of a type that no
+    /// request can carry.
+    pub fn load(&self, source: &Source, intra_op_threads: usize) -> Result<OrtEngine, LoadError> {
+        let refused = |error: &ort::Error| LoadError::Refused {
+            file: source.file.clone(),
+            reason: load_reason(error.message(), &self.version),
+        };
+        let mut builder = self
+            .builder(intra_op_threads)
+            .map_err(|error| refused(&error))?;
+        let session = match &source.rewritten {
+            Some((model, _)) => builder.commit_from_memory(model),
+            None => builder.commit_from_file(&source.file),
+        }
+        .map_err(|error| refused(&error))?;
+        OrtEngine::new(session, source)
+    }
+
+    fn builder(
+        &self,
+        intra_op_threads: usize,
+    ) -> ort::Result<ort::session::builder::SessionBuilder> {
+        // Spinning threads burn a core for a second after each request and make CPU use mean
+        // nothing; an explicit thread count, because the default ignores quota and affinity.
+        Ok(Session::builder(&self.environment)?
+            .with_intra_threads(intra_op_threads)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?)
+    }
+}
+
+/// The library's messages go to our log; the caller's part of a failed run comes back as its error.
+fn log(level: LogLevel, _category: &str, _id: &str, _location: &str, message: &str) {
+    match level {
+        LogLevel::Error | LogLevel::Fatal => tracing::debug!(target: "onnxruntime", "{message}"),
+        LogLevel::Warning => tracing::debug!(target: "onnxruntime", "{message}"),
+        _ => tracing::trace!(target: "onnxruntime", "{message}"),
+    }
+}
+
+/// The version of a library that `ort` has already opened and checked. The crate checks the version
+/// and keeps it to itself.
+#[expect(
+    unsafe_code,
+    reason = "the library's version is behind a C function that the ort crate does not pass on"
+)]
+fn version(library: &Path) -> Option<String> {
+    use std::ffi::CStr;
+
+    // SAFETY: the library is loaded already, so opening it again runs no initialiser; it exports
+    // `OrtGetApiBase` (checked by `ort`), whose signature and the layout of the struct it returns
+    // are fixed by ONNX Runtime's C API; the version is a static NUL-terminated string.
+    unsafe {
+        let library = libloading::Library::new(library).ok()?;
+        let base = library
+            .get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase")
+            .ok()?();
+        let version = ((*base.as_ref()?).GetVersionString)();
+        if version.is_null() {
+            return None;
+        }
+        Some(CStr::from_ptr(version).to_string_lossy().into_owned())
+    }
+}
+
+/// A model to load, as often as there are slots.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub file: PathBuf,
+    /// What was read from it beforehand.
+    pub facts: Facts,
+    /// The model without its `ZipMap` nodes, where it had any.
+    pub rewritten: Option<(Arc<Vec<u8>>, Vec<ZipMap>)>,
+}
+
+/// One ONNX Runtime session.
+pub struct OrtEngine {
+    session: Session,
+    signature: Arc<Signature>,
+    /// Per output: the keys of the maps that its scores stand for.
+    maps: Vec<Option<Arc<Keys>>>,
+}
+
+impl OrtEngine {
+    fn new(session: Session, source: &Source) -> Result<Self, LoadError> {
+        let zip_maps: &[ZipMap] = source.rewritten.as_ref().map_or(&[], |(_, maps)| maps);
+        let rankless = |name: &str| source.facts.rankless.contains(name);
+        let inputs: Vec<Port> = session
+            .inputs()
+            .iter()
+            .map(|outlet| Port {
+                name: outlet.name().to_owned(),
+                kind: port_type(outlet.dtype(), rankless(outlet.name())),
+            })
+            .collect();
+        let mut maps = Vec::new();
+        let outputs: Vec<Port> = session
+            .outputs()
+            .iter()
+            .map(|outlet| {
+                let zip = zip_maps.iter().find(|map| map.scores == outlet.name());
+                maps.push(zip.map(|map| Arc::clone(&map.keys)));
+                match zip {
+                    Some(map) => Port {
+                        name: map.output.clone(),
+                        kind: PortType::Sequence(Box::new(PortType::Map {
+                            key: match *map.keys {
+                                Keys::Int64(_) => ElementType::Int64,
+                                Keys::String(_) => ElementType::String,
+                            },
+                            value: ElementType::Float32,
+                        })),
+                    },
+                    None => Port {
+                        name: outlet.name().to_owned(),
+                        kind: port_type(outlet.dtype(), rankless(outlet.name())),
+                    },
+                }
+            })
+            .collect();
+        let unfit = |direction, port: &Port, also| LoadError::Port {
+            file: source.file.clone(),
+            direction,
+            port: port.to_string(),
+            also,
+        };
+        if let Some(port) = inputs.iter().find(|port| port.tensor().is_none()) {
+            return Err(unfit("input", port, ""));
+        }
+        if let Some(port) = outputs.iter().find(|port| !carried(&port.kind)) {
+            return Err(unfit("output", port, ", a sequence or a map"));
+        }
+        Ok(Self {
+            session,
+            signature: Arc::new(Signature { inputs, outputs }),
+            maps,
+        })
+    }
+
+    /// What the model takes and gives.
+    #[must_use]
+    pub fn signature(&self) -> &Arc<Signature> {
+        &self.signature
+    }
+}
+
+/// Whether a reply can show an output of this type.
+fn carried(kind: &PortType) -> bool {
+    match kind {
+        PortType::Tensor { .. } | PortType::Map { .. } => true,
+        PortType::Sequence(inner) | PortType::Optional(inner) => carried(inner),
+        PortType::Other(_) => false,
+    }
+}
+
+fn port_type(kind: &ValueType, rankless: bool) -> PortType {
+    match kind {
+        ValueType::Tensor {
+            ty,
+            shape,
+            dimension_symbols,
+        } => match element_type(*ty) {
+            None => PortType::Other(format!("tensor({ty})")),
+            Some(element) => PortType::Tensor {
+                element,
+                dims: (!rankless).then(|| {
+                    shape
+                        .iter()
+                        .zip(dimension_symbols.iter())
+                        .map(|(&size, symbol)| match usize::try_from(size) {
+                            Ok(size) => Dim::Fixed(size),
+                            Err(_) if symbol.is_empty() => Dim::Free,
+                            Err(_) => Dim::Symbol(symbol.clone()),
+                        })
+                        .collect()
+                }),
+            },
+        },
+        ValueType::Sequence(inner) => PortType::Sequence(Box::new(port_type(inner, true))),
+        ValueType::Map { key, value } => match (element_type(*key), element_type(*value)) {
+            (Some(key), Some(value)) => PortType::Map { key, value },
+            _ => PortType::Other(format!("map({key},{value})")),
+        },
+        ValueType::Optional(inner) => PortType::Optional(Box::new(port_type(inner, rankless))),
+    }
+}
+
+fn element_type(kind: TensorElementType) -> Option<ElementType> {
+    Some(match kind {
+        TensorElementType::Bool => ElementType::Bool,
+        TensorElementType::Int8 => ElementType::Int8,
+        TensorElementType::Int16 => ElementType::Int16,
+        TensorElementType::Int32 => ElementType::Int32,
+        TensorElementType::Int64 => ElementType::Int64,
+        TensorElementType::Uint8 => ElementType::Uint8,
+        TensorElementType::Uint16 => ElementType::Uint16,
+        TensorElementType::Uint32 => ElementType::Uint32,
+        TensorElementType::Uint64 => ElementType::Uint64,
+        TensorElementType::Float16 => ElementType::Float16,
+        TensorElementType::Bfloat16 => ElementType::BFloat16,
+        TensorElementType::Float32 => ElementType::Float32,
+        TensorElementType::Float64 => ElementType::Float64,
+        TensorElementType::String => ElementType::String,
+        _ => return None,
+    })
+}
+
+impl Engine for OrtEngine {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
+        for tensor in inputs {
+            values.push(input_value(tensor).map_err(|error| run_error(&error))?);
+        }
+        let outputs = self
+            .session
+            .run(values.as_slice())
+            .map_err(|error| run_error(&error))?;
+        outputs
+            .into_iter()
+            .zip(&self.maps)
+            .map(|((_, value), map)| match map {
+                Some(keys) => zipped(tensor(value.downcast()?)?, keys),
+                None => output_value(value),
+            })
+            .collect::<Result<_, ort::Error>>()
+            .map_err(|error| run_error(&error))
+    }
+}
+
+/// A tensor as the runtime takes it: in place, but for strings, which the runtime copies.
+fn input_value(tensor: &Tensor) -> ort::Result<SessionInputValue<'_>> {
+    fn view<'t, T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
+        shape: &'t [usize],
+        buffer: &'t Buffer<T>,
+    ) -> ort::Result<SessionInputValue<'t>> {
+        Ok(TensorRef::from_array_view((shape, &**buffer))?.into())
+    }
+    let shape = tensor.shape();
+    match tensor.data() {
+        Data::Bool(buffer) => view(shape, buffer),
+        Data::Int8(buffer) => view(shape, buffer),
+        Data::Int16(buffer) => view(shape, buffer),
+        Data::Int32(buffer) => view(shape, buffer),
+        Data::Int64(buffer) => view(shape, buffer),
+        Data::Uint8(buffer) => view(shape, buffer),
+        Data::Uint16(buffer) => view(shape, buffer),
+        Data::Uint32(buffer) => view(shape, buffer),
+        Data::Uint64(buffer) => view(shape, buffer),
+        Data::Float16(buffer) => view(shape, buffer),
+        Data::BFloat16(buffer) => view(shape, buffer),
+        Data::Float32(buffer) => view(shape, buffer),
+        Data::Float64(buffer) => view(shape, buffer),
+        Data::String(buffer) => {
+            Ok(ort::value::Tensor::from_string_array((shape, &**buffer))?.into())
+        }
+    }
+}
+
+fn output_value(value: DynValue) -> ort::Result<Value> {
+    match value.dtype().clone() {
+        ValueType::Tensor { .. } => Ok(Value::Tensor(tensor(value.downcast()?)?)),
+        ValueType::Sequence(inner) => {
+            let sequence = value.downcast::<ort::value::DynSequenceValueType>()?;
+            match *inner {
+                ValueType::Map { .. } => sequence
+                    .try_extract_sequence::<DynMapValueType>()?
+                    .into_iter()
+                    .map(map)
+                    .collect::<Result<_, _>>()
+                    .map(Value::Sequence),
+                _ => sequence
+                    .try_extract_sequence::<DynTensorValueType>()?
+                    .into_iter()
+                    .map(|member| tensor(member).map(Value::Tensor))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Sequence),
+            }
+        }
+        ValueType::Map { .. } => map(value.downcast()?),
+        ValueType::Optional(_) => Ok(Value::Absent),
+    }
+}
+
+type DynTensor = ort::value::Value<DynTensorValueType>;
+
+/// An output that stays in the runtime's buffer until the reply is written.
+struct Held(DynTensor);
+
+impl<T: PrimitiveTensorElementType> Elements<T> for Held {
+    fn elements(&self) -> &[T] {
+        // The type was checked when it was taken; an empty slice would be caught as a wrong length.
+        self.0.try_extract_tensor().map_or(&[], |(_, data)| data)
+    }
+}
+
+fn tensor(value: DynTensor) -> ort::Result<Tensor> {
+    fn take<T: PrimitiveTensorElementType + Copy + 'static>(
+        value: DynTensor,
+        wrap: fn(Buffer<T>) -> Data,
+    ) -> ort::Result<Data> {
+        let copied = match value.try_extract_tensor::<T>()?.1 {
+            elements if elements.len() <= COPY_UP_TO => Some(elements.to_vec()),
+            _ => None,
+        };
+        Ok(wrap(match copied {
+            Some(elements) => elements.into(),
+            None => Buffer::held(Held(value)),
+        }))
+    }
+    let shape: Vec<usize> = value
+        .shape()
+        .iter()
+        .map(|&size| usize::try_from(size).unwrap_or(0))
+        .collect();
+    let data = match *value.data_type() {
+        TensorElementType::Bool => take(value, Data::Bool),
+        TensorElementType::Int8 => take(value, Data::Int8),
+        TensorElementType::Int16 => take(value, Data::Int16),
+        TensorElementType::Int32 => take(value, Data::Int32),
+        TensorElementType::Int64 => take(value, Data::Int64),
+        TensorElementType::Uint8 => take(value, Data::Uint8),
+        TensorElementType::Uint16 => take(value, Data::Uint16),
+        TensorElementType::Uint32 => take(value, Data::Uint32),
+        TensorElementType::Uint64 => take(value, Data::Uint64),
+        TensorElementType::Float16 => take::<f16>(value, Data::Float16),
+        TensorElementType::Bfloat16 => take::<bf16>(value, Data::BFloat16),
+        TensorElementType::Float32 => take(value, Data::Float32),
+        TensorElementType::Float64 => take(value, Data::Float64),
+        TensorElementType::String => value
+            .try_extract_strings()
+            .map(|(_, strings)| Data::String(strings.into())),
+        other => Err(ort::Error::new(format!(
+            "an output of type tensor({other}) cannot be carried by a reply"
+        ))),
+    }?;
+    Tensor::new(shape, data).map_err(|error| ort::Error::new(error.to_string()))
+}
+
+/// The maps that a stripped `ZipMap` would have made of its scores.
+fn zipped(scores: Tensor, keys: &Arc<Keys>) -> ort::Result<Value> {
+    let (shape, data) = scores.into_parts();
+    let shape = match shape.as_slice() {
+        // ZipMap takes one record's scores without a batch axis too.
+        [classes] => vec![1, *classes],
+        _ => shape,
+    };
+    if shape.len() != 2 || shape[1] != keys.len() {
+        return Err(ort::Error::new(format!(
+            "ZipMap got scores of shape {shape:?} for {} class labels",
+            keys.len()
+        )));
+    }
+    let values = Tensor::new(shape, data).map_err(|error| ort::Error::new(error.to_string()))?;
+    Ok(Value::Maps {
+        keys: Arc::clone(keys),
+        values,
+    })
+}
+
+fn map(value: ort::value::Value<DynMapValueType>) -> ort::Result<Value> {
+    fn pairs<V: PrimitiveTensorElementType + Clone>(
+        value: &ort::value::Value<DynMapValueType>,
+        string_keys: bool,
+        wrap: fn(Buffer<V>) -> Data,
+    ) -> ort::Result<(Keys, Data)> {
+        if string_keys {
+            let (keys, values): (Vec<String>, Vec<V>) = value
+                .try_extract_key_values::<String, V>()?
+                .into_iter()
+                .unzip();
+            Ok((Keys::String(keys), wrap(values.into())))
+        } else {
+            let (keys, values): (Vec<i64>, Vec<V>) = value
+                .try_extract_key_values::<i64, V>()?
+                .into_iter()
+                .unzip();
+            Ok((Keys::Int64(keys), wrap(values.into())))
+        }
+    }
+    let (string_keys, kind) = match value.dtype() {
+        ValueType::Map { key, value } => (*key == TensorElementType::String, *value),
+        _ => (false, TensorElementType::Float32),
+    };
+    let (keys, data) = match kind {
+        TensorElementType::Int64 => pairs(&value, string_keys, Data::Int64),
+        TensorElementType::Float64 => pairs(&value, string_keys, Data::Float64),
+        _ => pairs(&value, string_keys, Data::Float32),
+    }?;
+    let values =
+        Tensor::new(vec![keys.len()], data).map_err(|error| ort::Error::new(error.to_string()))?;
+    Ok(Value::Map { keys, values })
+}
+
+/// Errors inside `If`, `Loop` or `LSTM` arrive as nested lines: the caller gets the last cause, the
+/// log the rest. Source paths and C++ names of the runtime are nobody's business.
+fn run_error(error: &ort::Error) -> RunError {
+    let message = error.message();
+    tracing::debug!(target: "onnxruntime", "run failed: {message}");
+    let cause = last_cause(message);
+    let lower = message.to_ascii_lowercase();
+    if lower.contains("bad_alloc")
+        || lower.contains("failed to allocate memory")
+        || lower.contains("out of memory")
+    {
+        RunError::OutOfMemory(cause)
+    } else {
+        RunError::Failed(cause)
+    }
+}
+
+fn last_cause(message: &str) -> String {
+    let mut cause = message
+        .lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty())
+        .unwrap_or("no reason given");
+    // "/…/gather.cc:42 void onnxruntime::… [E] text" and "Status Message: text" end in the text.
+    for marker in ["Status Message: ", " was false. ", ") "] {
+        if let Some(at) = cause.rfind(marker) {
+            let after = &cause[at + marker.len()..];
+            let is_path = cause[..at].contains(".cc:") || marker == "Status Message: ";
+            if is_path && after.len() > 8 {
+                cause = after;
+            }
+        }
+    }
+    cause.chars().take(600).collect()
+}
+
+/// One sentence out of the runtime's load errors, which are written for its own authors.
+fn load_reason(message: &str, version: &str) -> String {
+    let first = message.lines().next().unwrap_or(message);
+    if let Some(at) = first.find("is not a registered function/op") {
+        let op = first[..at]
+            .rsplit(' ')
+            .find(|w| !w.is_empty())
+            .unwrap_or("");
+        let op = op.split('(').next().unwrap_or(op);
+        let (domain, name) = op.split_once(':').unwrap_or(("", op));
+        let hint = if domain.starts_with("ai.onnx.contrib") {
+            "; it needs the onnxruntime-extensions library, which is not part of this server"
+        } else {
+            "; expected operators of ONNX Runtime itself"
+        };
+        return format!("ONNX Runtime {version} has no operator {name} of domain {domain}{hint}");
+    }
+    if let Some(at) = first.find("No Op registered for ") {
+        let rest = &first[at + "No Op registered for ".len()..];
+        let name = rest.split(' ').next().unwrap_or(rest);
+        return format!(
+            "ONNX Runtime {version} has no operator {name}; expected an operator of the model's opset"
+        );
+    }
+    if let Some(limit) = number_after(first, "official support for domain ai.onnx is till opset ") {
+        return format!(
+            "its opset is newer than ONNX Runtime {version} knows; expected opset {limit} or older"
+        );
+    }
+    if let (Some(found), Some(limit)) = (
+        number_after(first, "Unsupported model IR version: "),
+        number_after(first, "max supported IR version: "),
+    ) {
+        return format!(
+            "its IR version {found} is newer than ONNX Runtime {version} knows; expected {limit} or older"
+        );
+    }
+    last_cause(first)
+}
+
+fn number_after<'m>(message: &'m str, marker: &str) -> Option<&'m str> {
+    let rest = &message[message.find(marker)? + marker.len()..];
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    (end > 0).then(|| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_errors_become_one_sentence() {
+        for (message, expected) in [
+            (
+                "Load model from m.onnx failed:Fatal error: com.example:Mystery(-1) is not a registered function/op",
+                "no operator Mystery of domain com.example",
+            ),
+            (
+                "Fatal error: ai.onnx.contrib:StringUpper(-1) is not a registered function/op",
+                "onnxruntime-extensions",
+            ),
+            (
+                "This is an invalid model. In Node, (\"\", Frobnicate, \"\", -1) : (\"x\") -> (\"y\") , Error No Op registered for Frobnicate with domain_version of 20",
+                "no operator Frobnicate",
+            ),
+            (
+                "/onnxruntime_src/onnxruntime/core/graph/model_load_utils.h:46 void onnxruntime::model_load_utils::ValidateOpsetForDomain(...) ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. Opset 99 is under development and support for this is limited. The operator schemas and or other functionality may change before next ONNX release and in this case ONNX Runtime will not guarantee backward compatibility. Current official support for domain ai.onnx is till opset 28.",
+                "expected opset 28 or older",
+            ),
+        ] {
+            let reason = load_reason(message, "1.32.0");
+            assert!(reason.contains(expected), "{reason}");
+            assert!(!reason.contains(".h:"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_last_cause_hides_source_paths() {
+        let message = "Non-zero status code returned while running Gather node. Name:'g' Status Message: indices element out of data bounds, idx=9 must be within the inclusive range [-3,2]";
+        assert_eq!(
+            last_cause(message),
+            "indices element out of data bounds, idx=9 must be within the inclusive range [-3,2]"
+        );
+    }
+}

@@ -1,0 +1,301 @@
+//! How many copies of a model, with how many threads each.
+//!
+//! One session at load. A model whose run is short gets one session per core, because independent
+//! runs scale better than a divided one; a model whose run is long gets the cores as intra-op
+//! threads of one session, because its caller waits for one answer. Either only where the
+//! measurement here confirms it and memory allows it; the reason is kept for the start-up lines.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use super::ort::{LoadError, OrtEngine, Runtime, Source};
+use super::warmup::{measure, warm_up, Warm};
+use super::Engine;
+use crate::model::Signature;
+use crate::tensor::Tensor;
+
+/// Runs at least this long are worth dividing among cores.
+const LONG_RUN: Duration = Duration::from_millis(5);
+/// A second session must bring at least this much throughput.
+const WORTH_A_SESSION: f64 = 1.3;
+/// Intra-op threads must reach this share of the ideal speed-up to be preferred to sessions.
+const WORTH_THREADS: f64 = 0.6;
+/// How often two sessions are measured together.
+const JOINT_TRIES: usize = 3;
+/// All copies together may take this share of the memory limit.
+const MEMORY_SHARE: f64 = 0.5;
+
+/// What the container has, and what the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Budget {
+    /// CPUs that the container may use, a fraction under a quota.
+    pub cpus: f64,
+    /// Where that number comes from.
+    pub cpus_reason: String,
+    /// Memory limit in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Slots, if set by the user.
+    pub slots: Option<NonZeroUsize>,
+    /// Intra-op threads, if set by the user.
+    pub intra_op_threads: Option<NonZeroUsize>,
+}
+
+impl Budget {
+    /// Whole threads that the CPU share is good for; at least one.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        (self.cpus + 0.5).floor().max(1.0) as usize
+    }
+}
+
+/// A model in its slots, warmed up.
+pub struct Pool {
+    /// One engine per slot.
+    pub engines: Vec<OrtEngine>,
+    /// What the model takes and gives.
+    pub signature: Arc<Signature>,
+    /// Intra-op threads of each engine.
+    pub intra_op_threads: usize,
+    /// Why so many slots and threads, in one phrase.
+    pub reason: String,
+    /// The synthetic inputs and their cost; `None` where no synthetic input fits this model.
+    pub warm: Option<Warm>,
+    /// What the last synthetic input met, where none fits.
+    pub unwarmed: Option<String>,
+}
+
+/// Loads and warms up as many copies as the budget and the measurement ask for.
+///
+/// # Errors
+/// [`LoadError`] where the runtime refuses the model.
+pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool, LoadError> {
+    let cores = budget.cores();
+    let threads = budget.intra_op_threads.map_or_else(
+        || match budget.slots {
+            // Slots set and threads not: divide the cores.
+            Some(slots) => (cores / slots.get()).max(1),
+            None => 1,
+        },
+        NonZeroUsize::get,
+    );
+    let resident_before = resident_bytes();
+    let mut first = runtime.load(source, threads)?;
+    let signature = Arc::clone(first.signature());
+    let (warm, unwarmed) = match warm_up(&mut first, &signature) {
+        Ok(warm) => (Some(warm), None),
+        Err(error) => (
+            None,
+            Some(error.map_or_else(
+                || "the signature allows no synthetic input".to_owned(),
+                |error| error.to_string(),
+            )),
+        ),
+    };
+    let copy_bytes = match (resident_before, resident_bytes()) {
+        (Some(before), Some(after)) => after.saturating_sub(before).max(source.facts.total_bytes),
+        _ => source.facts.total_bytes.saturating_mul(2),
+    };
+    let mut pool = Pool {
+        engines: vec![first],
+        signature,
+        intra_op_threads: threads,
+        reason: String::new(),
+        warm,
+        unwarmed,
+    };
+    let cpus = format!("{} ({})", plural(cores, "core"), budget.cpus_reason);
+    if let Some(slots) = budget.slots {
+        pool.grow(runtime, source, slots.get())?;
+        pool.reason = format!("set by the user; {cpus}");
+        return Ok(pool);
+    }
+    if cores == 1 {
+        pool.reason = cpus;
+        return Ok(pool);
+    }
+    let Some(run) = pool.warm.as_ref().map(|warm| warm.run) else {
+        pool.reason = format!("{cpus}; one session, its cost could not be measured");
+        return Ok(pool);
+    };
+    if run >= LONG_RUN
+        && budget.intra_op_threads.is_none()
+        && pool.divide(runtime, source, cores, run, &cpus)?
+    {
+        return Ok(pool);
+    }
+    let fits = budget
+        .memory_bytes
+        .is_none_or(|limit| (copy_bytes as f64) * (cores as f64) <= limit as f64 * MEMORY_SHARE);
+    if !fits {
+        pool.reason = format!(
+            "{cpus}; one session, {cores} of about {} MB would not fit half of the memory limit",
+            copy_bytes / 1_000_000
+        );
+        return Ok(pool);
+    }
+    pool.multiply(runtime, source, cores, run, &cpus)?;
+    Ok(pool)
+}
+
+impl Pool {
+    /// One session with all cores as intra-op threads, if that is nearly as good as a session per
+    /// core; whether it was.
+    fn divide(
+        &mut self,
+        runtime: &Runtime,
+        source: &Source,
+        cores: usize,
+        alone: Duration,
+        cpus: &str,
+    ) -> Result<bool, LoadError> {
+        let mut threaded = runtime.load(source, cores)?;
+        let Some(inputs) = self.warm.as_ref().map(|warm| warm.inputs.as_slice()) else {
+            return Ok(false);
+        };
+        let Ok(run) = threaded
+            .run(inputs)
+            .and_then(|_| measure(&mut threaded, inputs))
+        else {
+            return Ok(false);
+        };
+        let gain = alone.as_secs_f64() / run.as_secs_f64().max(1e-9);
+        if gain < WORTH_THREADS * cores as f64 {
+            return Ok(false);
+        }
+        self.engines = vec![threaded];
+        self.intra_op_threads = cores;
+        if let Some(warm) = &mut self.warm {
+            warm.run = run;
+        }
+        self.reason = format!(
+            "{cpus}; a run of {} is {gain:.1} times as fast on {cores} threads",
+            readable(alone)
+        );
+        Ok(true)
+    }
+
+    /// A session per core, if two together do more than one alone.
+    fn multiply(
+        &mut self,
+        runtime: &Runtime,
+        source: &Source,
+        cores: usize,
+        alone: Duration,
+        cpus: &str,
+    ) -> Result<(), LoadError> {
+        self.grow(runtime, source, 2)?;
+        let inputs = self.warm.as_ref().map_or(&[][..], |warm| &warm.inputs);
+        // The best of a few tries: a busy neighbour can only make two look worse than they are.
+        let gain = (0..JOINT_TRIES)
+            .map(|_| joint_gain(&mut self.engines, inputs, alone))
+            .fold(0.0, f64::max);
+        if gain < WORTH_A_SESSION {
+            self.engines.truncate(1);
+            self.reason =
+                format!("{cpus}; a second session brings only {gain:.2} times the throughput");
+            return Ok(());
+        }
+        self.grow(runtime, source, cores)?;
+        self.reason = format!(
+            "{cpus}; a run takes {}, two sessions do {gain:.1} times the work of one",
+            readable(alone)
+        );
+        Ok(())
+    }
+
+    /// Loads further copies up to `slots`, each warmed up by one run.
+    fn grow(&mut self, runtime: &Runtime, source: &Source, slots: usize) -> Result<(), LoadError> {
+        while self.engines.len() < slots {
+            let mut engine = runtime.load(source, self.intra_op_threads)?;
+            if let Some(warm) = &self.warm {
+                if let Err(error) = engine.run(&warm.inputs) {
+                    tracing::warn!("warm-up of a further session failed: {error}");
+                }
+            }
+            self.engines.push(engine);
+        }
+        Ok(())
+    }
+}
+
+/// Runs per second of all engines at once, relative to one alone.
+fn joint_gain(engines: &mut [OrtEngine], inputs: &[Tensor], alone: Duration) -> f64 {
+    // Long enough to be seen over the threads' start, short beside a container's.
+    let runs = (Duration::from_millis(5).as_secs_f64() / alone.as_secs_f64().max(1e-7))
+        .clamp(3.0, 2_000.0)
+        .round() as u32;
+    let started = Barrier::new(engines.len());
+    let slowest = std::thread::scope(|scope| {
+        let handles: Vec<_> = engines
+            .iter_mut()
+            .map(|engine| {
+                let started = &started;
+                scope.spawn(move || {
+                    started.wait();
+                    let begun = Instant::now();
+                    for _ in 0..runs {
+                        if engine.run(inputs).is_err() {
+                            break;
+                        }
+                    }
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        handles
+            .into_iter()
+            .filter_map(|handle| handle.join().ok())
+            .max()
+    });
+    let ideal = alone.as_secs_f64() * f64::from(runs);
+    slowest.map_or(1.0, |slowest| {
+        engines.len() as f64 * ideal / slowest.as_secs_f64().max(1e-9)
+    })
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A duration with a unit that a person reads at a glance.
+#[must_use]
+pub fn readable(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1e6;
+    match micros {
+        m if m < 1_000.0 => format!("{m:.0} µs"),
+        m if m < 1_000_000.0 => format!("{:.1} ms", m / 1e3),
+        m => format!("{:.1} s", m / 1e6),
+    }
+}
+
+/// Resident memory of this process in bytes.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_a_core_is_one_thread_and_halves_round_up() {
+        for (cpus, cores) in [
+            (0.1, 1),
+            (0.5, 1),
+            (1.0, 1),
+            (1.4, 1),
+            (1.5, 2),
+            (3.9, 4),
+            (16.0, 16),
+        ] {
+            let budget = Budget {
+                cpus,
+                ..Budget::default()
+            };
+            assert_eq!(budget.cores(), cores, "{cpus}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! From decoded inputs to outputs: admission, queue, slot, reply.
+//!
+//! Every slot owns one engine behind a lock. A request whose run is expected to be shorter than a
+//! hand-over takes a free slot's lock and runs where it is; every other request waits in one
+//! bounded queue for the slot's own thread. Whoever holds the lock owns the session, so the two
+//! ways never meet inside ONNX Runtime.
+//!
+//! **Invariants:** the queue is bounded; a request that cannot be answered before its deadline is
+//! refused before it waits; work that nobody waits for any more does not run; a panic costs one
+//! reply.
+
+mod cost;
+mod queue;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::runtime::{Engine, RunError};
+use crate::telemetry::SchedulerMetrics;
+use crate::tensor::{Tensor, Value};
+use cost::{class_of, Costs};
+use queue::{Full, Queue};
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Ran {
+    /// The outputs, in the signature's order.
+    pub outputs: Vec<Value>,
+    /// When the run ended.
+    pub ended: Instant,
+}
+
+/// Why there are no outputs.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum SubmitError {
+    /// As many requests wait as may wait.
+    #[error("the queue is full: {limit} requests are waiting")]
+    QueueFull {
+        /// The queue's limit.
+        limit: usize,
+        /// When a retry has a chance.
+        retry_after: Duration,
+    },
+    /// Those before it will take longer than it may wait.
+    #[error("the request cannot be answered within its {limit:?}: about {wait:?} of work is waiting before it")]
+    Hopeless {
+        /// How long it may take.
+        limit: Duration,
+        /// How long it would wait.
+        wait: Duration,
+    },
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
+    Leaving,
+    /// The time limit passed while it waited or ran.
+    #[error("the request took longer than its limit of {0:?}")]
+    TimedOut(Duration),
+    /// The model failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+struct Job {
+    inputs: Vec<Tensor>,
+    class: usize,
+    work_nanos: u64,
+    queued: Instant,
+    deadline: Instant,
+    reply: oneshot::Sender<Result<Ran, SubmitError>>,
+}
+
+struct Shared {
+    slots: Vec<Mutex<Box<dyn Engine>>>,
+    queue: Queue<Job>,
+    costs: Costs,
+    /// Expected slot time of everything in the queue.
+    queued_nanos: AtomicU64,
+    /// Where the search for a free slot begins, so that slots share the work.
+    next_slot: AtomicUsize,
+    queue_limit: usize,
+    metrics: SchedulerMetrics,
+}
+
+/// One model's slots and queue.
+#[derive(Clone)]
+pub struct Scheduler {
+    shared: Arc<Shared>,
+}
+
+/// What one request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// When the request came in.
+    pub arrived: Instant,
+    /// How long it may take from there.
+    pub limit: Duration,
+}
+
+impl Scheduler {
+    /// Starts a thread per engine. `queue_limit` requests may wait.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        engines: Vec<Box<dyn Engine>>,
+        queue_limit: usize,
+        metrics: SchedulerMetrics,
+    ) -> std::io::Result<Self> {
+        metrics.slots.set(engines.len() as f64);
+        let shared = Arc::new(Shared {
+            slots: engines.into_iter().map(Mutex::new).collect(),
+            queue: Queue::new(queue_limit),
+            costs: Costs::default(),
+            queued_nanos: AtomicU64::new(0),
+            next_slot: AtomicUsize::new(0),
+            queue_limit,
+            metrics,
+        });
+        for slot in 0..shared.slots.len() {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(format!("slot-{slot}"))
+                .spawn(move || shared.work(slot))?;
+        }
+        Ok(Self { shared })
+    }
+
+    /// Tells the expected cost of requests with so many input elements, from warm-up.
+    pub fn calibrate(&self, elements: usize, run: Duration) {
+        self.shared.costs.learn(class_of(elements), run);
+    }
+
+    /// Runs the model on these inputs, at once or after waiting. `decoded` is now, as the caller
+    /// has just read it.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: refused, out of time, or failed.
+    pub async fn submit(
+        &self,
+        inputs: Vec<Tensor>,
+        allowance: Allowance,
+        decoded: Instant,
+    ) -> Result<Ran, SubmitError> {
+        let shared = &*self.shared;
+        let elements = inputs.iter().map(|tensor| tensor.data().len()).sum();
+        let class = class_of(elements);
+        let work = shared.costs.estimate(class);
+        let work_nanos = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX);
+        // Every arrival counts, those refused below included: shed load is load.
+        shared.metrics.offered_work.increment(work_nanos);
+
+        if shared.costs.is_inline(class) && shared.queued_nanos.load(Relaxed) == 0 {
+            if let Some(mut engine) = shared.free_slot() {
+                shared.metrics.queue_latency.record(0.0);
+                return shared.run(&mut **engine, &inputs, class, decoded);
+            }
+        }
+        self.wait_for_slot(inputs, class, work_nanos, allowance, decoded)
+            .await
+    }
+
+    async fn wait_for_slot(
+        &self,
+        inputs: Vec<Tensor>,
+        class: usize,
+        work_nanos: u64,
+        allowance: Allowance,
+        decoded: Instant,
+    ) -> Result<Ran, SubmitError> {
+        let shared = &*self.shared;
+        let slots = shared.slots.len().max(1) as u64;
+        let wait = Duration::from_nanos(shared.queued_nanos.load(Relaxed) / slots);
+        let deadline = allowance.arrived + allowance.limit;
+        if decoded + wait + Duration::from_nanos(work_nanos) > deadline {
+            shared.metrics.rejected.increment(1);
+            return Err(SubmitError::Hopeless {
+                limit: allowance.limit,
+                wait,
+            });
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            inputs,
+            class,
+            work_nanos,
+            queued: decoded,
+            deadline,
+            reply,
+        };
+        // Counted before it is in: a slot may take it out at once, and the level must not dip
+        // below zero.
+        shared.metrics.queue_depth.increment(1.0);
+        shared.queued_nanos.fetch_add(work_nanos, Relaxed);
+        if let Err(full) = shared.queue.push(job) {
+            shared.metrics.queue_depth.decrement(1.0);
+            shared.queued_nanos.fetch_sub(work_nanos, Relaxed);
+            return Err(match full {
+                Full::AtLimit => {
+                    shared.metrics.rejected.increment(1);
+                    SubmitError::QueueFull {
+                        limit: shared.queue_limit,
+                        retry_after: wait,
+                    }
+                }
+                Full::Closed => SubmitError::Leaving,
+            });
+        }
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(ran)) => ran,
+            // The slot dropped the job without a word: it was out of time when its turn came.
+            Ok(Err(_)) | Err(_) => Err(SubmitError::TimedOut(allowance.limit)),
+        }
+    }
+
+    /// Requests that wait for a slot.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.len()
+    }
+
+    /// Takes no more requests into the queue; those that wait are still run.
+    pub fn close(&self) {
+        self.shared.queue.close();
+    }
+}
+
+impl Shared {
+    /// A slot that nobody uses right now.
+    fn free_slot(&self) -> Option<MutexGuard<'_, Box<dyn Engine>>> {
+        let begin = self.next_slot.fetch_add(1, Relaxed);
+        (0..self.slots.len()).find_map(|i| {
+            let slot = &self.slots[begin.wrapping_add(i) % self.slots.len()];
+            match slot.try_lock() {
+                Ok(engine) => Some(engine),
+                // Runs catch their panics; a poisoned lock guards a whole engine.
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        })
+    }
+
+    /// One slot's thread: the oldest job, its engine, the reply.
+    fn work(&self, slot: usize) {
+        while let Some(job) = self.queue.pop() {
+            self.metrics.queue_depth.decrement(1.0);
+            self.queued_nanos.fetch_sub(job.work_nanos, Relaxed);
+            let mut engine = self.slots[slot]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let start = Instant::now();
+            // Nobody waits: the caller hung up, or its time is over.
+            if job.reply.is_closed() || start >= job.deadline {
+                continue;
+            }
+            self.metrics
+                .queue_latency
+                .record(micros(start.saturating_duration_since(job.queued)));
+            let ran = self.run(&mut **engine, &job.inputs, job.class, start);
+            drop(engine);
+            // A failed send means that the caller left meanwhile.
+            let _ = job.reply.send(ran);
+        }
+    }
+
+    /// One run, from `start`, with its panic caught.
+    fn run(
+        &self,
+        engine: &mut dyn Engine,
+        inputs: &[Tensor],
+        class: usize,
+        start: Instant,
+    ) -> Result<Ran, SubmitError> {
+        self.metrics.busy_slots.increment(1.0);
+        let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
+        let ended = Instant::now();
+        self.metrics.busy_slots.decrement(1.0);
+        let run = ended.saturating_duration_since(start);
+        self.metrics.inference_latency.record(micros(run));
+        match outputs {
+            Ok(Ok(outputs)) => {
+                self.costs.learn(class, run);
+                Ok(Ran { outputs, ended })
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => {
+                tracing::error!("a model run panicked; the slot goes on");
+                Err(RunError::Panicked.into())
+            }
+        }
+    }
+}
+
+/// Microseconds, the unit of every latency.
+#[must_use]
+pub fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+#[cfg(test)]
+mod tests;

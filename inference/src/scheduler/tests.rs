@@ -1,0 +1,197 @@
+//! The scheduler against engines that the test drives: hold, answer, fail, panic.
+
+use std::sync::mpsc::{channel, Receiver, Sender};
+
+use super::*;
+use crate::tensor::Data;
+
+enum Step {
+    Answer,
+    Fail,
+    Panic,
+}
+
+/// Waits for the test to say what the run does; tells the test when a run begins.
+struct Scripted {
+    begun: Sender<usize>,
+    steps: Receiver<Step>,
+}
+
+impl Engine for Scripted {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+        self.begun.send(inputs[0].data().len()).ok();
+        match self.steps.recv() {
+            Ok(Step::Answer) => Ok(vec![Value::Absent]),
+            Ok(Step::Fail) => Err(RunError::Failed("as told".to_owned())),
+            Ok(Step::Panic) => panic!("as told"),
+            Err(_) => Err(RunError::Failed("the test is over".to_owned())),
+        }
+    }
+}
+
+struct Test {
+    scheduler: Scheduler,
+    begun: Receiver<usize>,
+    steps: Sender<Step>,
+}
+
+fn start(queue_limit: usize) -> Test {
+    let (begun_in, begun) = channel();
+    let (steps, steps_out) = channel();
+    let metrics = SchedulerMetrics::register(&metrics::NoopRecorder);
+    let engine: Box<dyn Engine> = Box::new(Scripted {
+        begun: begun_in,
+        steps: steps_out,
+    });
+    Test {
+        scheduler: Scheduler::start(vec![engine], queue_limit, metrics).unwrap(),
+        begun,
+        steps,
+    }
+}
+
+fn request(elements: usize) -> Vec<Tensor> {
+    vec![Tensor::new(vec![elements], Data::Float32(vec![0.0; elements].into())).unwrap()]
+}
+
+fn within(limit: Duration) -> Allowance {
+    Allowance {
+        arrived: Instant::now(),
+        limit,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_request_is_answered() {
+    let test = start(4);
+    test.steps.send(Step::Answer).unwrap();
+    let ran = test
+        .scheduler
+        .submit(request(1), within(LONG), Instant::now())
+        .await
+        .unwrap();
+    assert_eq!(ran.outputs, [Value::Absent]);
+}
+
+#[tokio::test]
+async fn a_failed_run_and_a_panic_cost_one_reply_each() {
+    let test = start(4);
+    for (step, expected) in [
+        (Step::Fail, RunError::Failed("as told".to_owned())),
+        (Step::Panic, RunError::Panicked),
+    ] {
+        test.steps.send(step).unwrap();
+        let error = test
+            .scheduler
+            .submit(request(1), within(LONG), Instant::now())
+            .await
+            .unwrap_err();
+        assert_eq!(error, SubmitError::Run(expected));
+    }
+    test.steps.send(Step::Answer).unwrap();
+    let after = test
+        .scheduler
+        .submit(request(1), within(LONG), Instant::now())
+        .await;
+    assert!(after.is_ok(), "{after:?}");
+}
+
+#[tokio::test]
+async fn refuses_when_the_queue_is_full() {
+    let test = start(1);
+    let submit = |n| {
+        let scheduler = test.scheduler.clone();
+        tokio::spawn(async move {
+            scheduler
+                .submit(request(n), within(LONG), Instant::now())
+                .await
+        })
+    };
+    let running = submit(1);
+    tokio::task::yield_now().await;
+    assert_eq!(test.begun.recv().unwrap(), 1);
+    let waiting = submit(2);
+    tokio::task::yield_now().await;
+    assert_eq!(test.scheduler.waiting(), 1);
+    let refused = submit(3).await.unwrap().unwrap_err();
+    assert!(
+        matches!(refused, SubmitError::QueueFull { limit: 1, .. }),
+        "{refused:?}"
+    );
+    test.steps.send(Step::Answer).unwrap();
+    test.steps.send(Step::Answer).unwrap();
+    assert!(running.await.unwrap().is_ok());
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn refuses_what_cannot_be_in_time() {
+    let test = start(8);
+    test.scheduler.calibrate(1, Duration::from_secs(2));
+    let error = test
+        .scheduler
+        .submit(request(1), within(Duration::from_secs(1)), Instant::now())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SubmitError::Hopeless { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn work_that_nobody_waits_for_does_not_run() {
+    let test = start(8);
+    let scheduler = test.scheduler.clone();
+    let first = tokio::spawn(async move {
+        scheduler
+            .submit(request(1), within(LONG), Instant::now())
+            .await
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(test.begun.recv().unwrap(), 1);
+    // The second waits behind the first for longer than it may.
+    let error = test
+        .scheduler
+        .submit(
+            request(2),
+            within(Duration::from_millis(20)),
+            Instant::now(),
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SubmitError::TimedOut(_)), "{error:?}");
+    for _ in 0..2 {
+        test.steps.send(Step::Answer).unwrap();
+    }
+    assert!(first.await.unwrap().is_ok());
+    let third = test
+        .scheduler
+        .submit(request(3), within(LONG), Instant::now())
+        .await;
+    assert!(third.is_ok(), "{third:?}");
+    let runs: Vec<_> = test.begun.try_iter().collect();
+    assert_eq!(runs, [3], "the abandoned request ran");
+}
+
+#[tokio::test]
+async fn a_short_run_stays_on_the_thread_that_read_it() {
+    let test = start(8);
+    for _ in 0..100 {
+        test.scheduler.calibrate(1, Duration::from_micros(5));
+    }
+    test.steps.send(Step::Answer).unwrap();
+    // Polled once: an inline run is over before the first await.
+    let mut submit = Box::pin(
+        test.scheduler
+            .submit(request(1), within(LONG), Instant::now()),
+    );
+    let first = futures_poll(&mut submit);
+    assert!(first, "the run was handed over");
+}
+
+/// Whether the future is ready at its first poll.
+fn futures_poll<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
+    let waker = std::task::Waker::noop();
+    let mut context = std::task::Context::from_waker(waker);
+    future.as_mut().poll(&mut context).is_ready()
+}

@@ -1,0 +1,440 @@
+//! From start to exit: bind, load, serve, leave.
+//!
+//! The port is bound before the model is loaded, so that the platform's first health checks find
+//! somebody who says "not yet"; a model that cannot be loaded ends the process with the reason. At
+//! SIGTERM `/ping` says 503 at once while requests are still served for a while, then no more
+//! connections are taken, what is open is finished, and the process leaves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::Config;
+use crate::http::{router, App};
+use crate::locate::{locate, LocateError};
+use crate::model::Signature;
+use crate::onnx_file::{self, zipmap, FileError};
+use crate::ready::{Model, Ready};
+use crate::runtime::ort::{LoadError, OpenError, Runtime, Source};
+use crate::runtime::pool::{self, Pool};
+use crate::runtime::Engine;
+use crate::scheduler::Scheduler;
+use crate::telemetry::{HttpMetrics, SchedulerMetrics};
+
+/// Connections that may wait to be accepted: the platform wants each accepted within 250 ms.
+const BACKLOG: i32 = 1024;
+/// Idle connections and slow heads are kept this long; the platform reuses connections.
+const HEAD_LIMIT: Duration = Duration::from_secs(75);
+/// How often accept is tried again when the process has no file descriptor left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; expected a free port (SAGEMAKER_BIND_TO_PORT sets it)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No model, or several.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// The file is no model, or incomplete.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// ONNX Runtime is not there.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// ONNX Runtime refused the model.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The system refused a thread or a signal handler.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Loading ended without a word: a bug.
+    #[error("loading the model was aborted by an internal error")]
+    LoaderDied,
+}
+
+/// What the binary joins to the server.
+pub struct Hooks<'r> {
+    /// Where the metric handles come from.
+    pub recorder: &'r dyn metrics::Recorder,
+    /// The Prometheus page.
+    pub page: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Set at the first good `/ping`.
+    pub first_good_ping: Arc<AtomicBool>,
+}
+
+/// What was found and decided, for the start-up lines.
+#[derive(Debug)]
+pub struct Announcement {
+    /// The model's file.
+    pub model: PathBuf,
+    /// Bytes of the model and its external data.
+    pub model_bytes: u64,
+    /// What it takes and gives.
+    pub signature: Arc<Signature>,
+    /// Concurrent runs.
+    pub slots: usize,
+    /// Threads of each run.
+    pub intra_op_threads: usize,
+    /// Why so many.
+    pub reason: String,
+    /// Median run on synthetic input; `None` where no synthetic input fits.
+    pub run: Option<Duration>,
+    /// What the synthetic inputs met, where none fits.
+    pub unwarmed: Option<String>,
+    /// ONNX Runtime's version.
+    pub runtime_version: String,
+    /// Its library.
+    pub library: PathBuf,
+    /// Execution providers in use.
+    pub providers: &'static [&'static str],
+    /// Address the server listens on.
+    pub address: SocketAddr,
+    /// From the start of [`serve`] to ready.
+    pub took: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT. `announce` is called once, when the model is ready.
+///
+/// # Errors
+/// [`ServeError`] when the port, the runtime or the model cannot be had.
+pub fn serve(
+    config: &Config,
+    hooks: Hooks<'_>,
+    announce: impl FnOnce(&Announcement),
+) -> Result<(), ServeError> {
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.budget.cores())
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::System {
+            what: "the HTTP threads",
+            source,
+        })?;
+    let app = Arc::new(App {
+        ready: Ready::default(),
+        max_request_bytes: config.max_request_bytes,
+        request_limit: config.request_limit,
+        default_accept: config.default_accept.clone(),
+        page: hooks.page,
+        first_good_ping: hooks.first_good_ping,
+        metrics: HttpMetrics::register(hooks.recorder),
+    });
+    let metrics = SchedulerMetrics::register(hooks.recorder);
+    let served = runtime.block_on(async {
+        let (listener, address) = listen(config.listen)?;
+        let mut signals = Signals::install()?;
+        let loaded = load_on_a_thread(config.clone(), metrics)?;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        // Every connection holds a clone; all dropped means that all are closed.
+        let (open, mut closed) = mpsc::channel::<()>(1);
+        let accept = tokio::spawn(accept(listener, Arc::clone(&app), phases, open));
+
+        tokio::select! {
+            loaded = loaded => {
+                let (model, mut announcement) = loaded.unwrap_or(Err(ServeError::LoaderDied))?;
+                app.ready.open(model);
+                announcement.address = address;
+                announcement.took = begun.elapsed();
+                announce(&announcement);
+            }
+            _ = signals.next() => {
+                tracing::info!("told to stop while loading");
+                return Ok(());
+            }
+        }
+
+        let signal = signals.next().await;
+        leave(config, &app, signal, &mut signals, &phase).await;
+        drop(accept.await);
+        // Closed when the last connection is; a second signal or the deadline cuts it short.
+        tokio::select! {
+            _ = closed.recv() => {}
+            () = tokio::time::sleep(config.drain) => {
+                tracing::warn!("requests were still open after {:?}", config.drain);
+            }
+            _ = signals.next() => {}
+        }
+        if let Some(model) = app.ready.model() {
+            model.scheduler.close();
+        }
+        Ok(())
+    });
+    // A run that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    served
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+}
+
+/// Waits until the server drains. A sender that is gone means the same.
+async fn draining(phases: &mut watch::Receiver<Phase>) {
+    let _ = phases.wait_for(|phase| *phase == Phase::Draining).await;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, ServeError> {
+        use tokio::signal::unix::{signal, SignalKind};
+        let refused = |source| ServeError::System {
+            what: "a signal handler",
+            source,
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(refused)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+        }
+    }
+}
+
+/// `/ping` turns 503; requests are still served while a slow balancer notices; then no more.
+async fn leave(
+    config: &Config,
+    app: &App,
+    signal: Signal,
+    signals: &mut Signals,
+    phase: &watch::Sender<Phase>,
+) {
+    app.ready.leave();
+    tracing::info!(
+        "leaving: /ping says 503, requests are served for {:?}",
+        config.linger
+    );
+    // Ctrl-C comes from a person at a terminal, behind whom there is no balancer.
+    if signal == Signal::Terminate {
+        tokio::select! {
+            () = tokio::time::sleep(config.linger) => {}
+            _ = signals.next() => {}
+        }
+    }
+    phase.send_replace(Phase::Draining);
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let open = || -> io::Result<(TcpListener, SocketAddr)> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        // A restarted server finds its port again although old connections linger.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    open().map_err(|source| ServeError::Listen { address, source })
+}
+
+async fn accept(
+    listener: TcpListener,
+    app: Arc<App>,
+    mut phases: watch::Receiver<Phase>,
+    open: mpsc::Sender<()>,
+) {
+    let router = router(app);
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, or a connection that died in the backlog.
+                    tracing::debug!("accept failed: {error}");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            },
+            () = draining(&mut phases) => return,
+        };
+        tokio::spawn(connection(
+            stream,
+            router.clone(),
+            phases.clone(),
+            open.clone(),
+        ));
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: axum::Router,
+    mut phases: watch::Receiver<Phase>,
+    _open: mpsc::Sender<()>,
+) {
+    // Replies are written whole; waiting for more of them only adds delay.
+    let _ = stream.set_nodelay(true);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining(&mut phases) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!("connection ended: {error}");
+    }
+}
+
+type Loaded = Result<(Model, Announcement), ServeError>;
+
+/// Loads off the HTTP threads, which already answer `/ping`.
+fn load_on_a_thread(
+    config: Config,
+    metrics: SchedulerMetrics,
+) -> Result<oneshot::Receiver<Loaded>, ServeError> {
+    let (done, loaded) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            // Nobody to tell means that the process is leaving.
+            let _ = done.send(load(&config, metrics));
+        })
+        .map_err(|source| ServeError::System {
+            what: "the loading thread",
+            source,
+        })?;
+    Ok(loaded)
+}
+
+fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
+    let begun = Instant::now();
+    let file = locate(&config.model_folder)?;
+    let (bytes, facts) = onnx_file::read(&file)?;
+    let source = Source {
+        rewritten: bytes
+            .as_deref()
+            .and_then(zipmap::strip)
+            .map(|(model, maps)| (Arc::new(model), maps)),
+        file,
+        facts,
+    };
+    drop(bytes);
+    let runtime = Runtime::open(&config.onnxruntime_library)?;
+    let Pool {
+        engines,
+        signature,
+        intra_op_threads,
+        reason,
+        warm,
+        unwarmed,
+    } = pool::load(&runtime, &source, &config.budget)?;
+    let slots = engines.len();
+    let engines = engines
+        .into_iter()
+        .map(|engine| Box::new(engine) as Box<dyn Engine>)
+        .collect();
+    let scheduler = Scheduler::start(engines, config.queue_limit, metrics).map_err(|source| {
+        ServeError::System {
+            what: "a slot's thread",
+            source,
+        }
+    })?;
+    if let Some(warm) = &warm {
+        let elements = warm.inputs.iter().map(|tensor| tensor.data().len()).sum();
+        scheduler.calibrate(elements, warm.run);
+    }
+    let announcement = Announcement {
+        model: source.file.clone(),
+        model_bytes: source.facts.total_bytes,
+        signature: Arc::clone(&signature),
+        slots,
+        intra_op_threads,
+        reason,
+        run: warm.as_ref().map(|warm| warm.run),
+        unwarmed,
+        runtime_version: runtime.version().to_owned(),
+        library: runtime.library().to_owned(),
+        providers: runtime.providers(),
+        address: config.listen,
+        took: begun.elapsed(),
+    };
+    let model = Model {
+        name: model_name(&source.file),
+        signature,
+        scheduler,
+    };
+    Ok((model, announcement))
+}
+
+/// `…/iris.onnx` is `iris`; `…/iris/3/model.onnx` is `iris`; a bare `model.onnx` is `model`.
+fn model_name(file: &Path) -> String {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy());
+    let version = file.parent().and_then(Path::file_name);
+    let numeric = |name: &std::ffi::OsStr| {
+        name.to_str()
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if stem.as_deref() == Some("model") && version.is_some_and(numeric) {
+        if let Some(name) = file
+            .parent()
+            .and_then(Path::parent)
+            .and_then(Path::file_name)
+        {
+            return name.to_string_lossy().into_owned();
+        }
+    }
+    stem.map_or_else(|| "model".to_owned(), |stem| stem.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_file_or_versioned_folder() {
+        for (file, name) in [
+            ("/opt/ml/model/model.onnx", "model"),
+            ("/opt/ml/model/iris.onnx", "iris"),
+            ("/opt/ml/model/iris/3/model.onnx", "iris"),
+        ] {
+            assert_eq!(model_name(Path::new(file)), name);
+        }
+    }
+}

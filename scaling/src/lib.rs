@@ -1,0 +1,14 @@
+//! Decides: what is measured, and what the numbers mean for scaling.
+//!
+//! **Invariant:** numbers in, numbers out. No I/O, no clock, no async, nothing of ours imported:
+//! time comes in as an argument, so that every result can be repeated.
+//!
+//! A metric's way through this crate: [`catalogue`] names it, a [`frame`] holds one second of it,
+//! a [`window`] rolls the frames up to a publishing period, [`histogram`] keeps distributions
+//! mergeable, and [`signal`] computes the offered load.
+
+pub mod catalogue;
+pub mod frame;
+pub mod histogram;
+pub mod signal;
+pub mod window;

@@ -1,0 +1,275 @@
+//! The embedded sidecar: measures the container and publishes what it measured.
+//!
+//! A metric walks one way: event → [`recorder`] → one-second frame (sampler, with what the
+//! [`sources`] read) → period → publisher → CloudWatch, stdout or the Prometheus page.
+//!
+//! **Invariant:** nothing here slows or breaks serving. The request path touches relaxed atomics
+//! only. All else runs on one thread of its own with a runtime of its own; queues are bounded and
+//! drop their oldest entry; a foreign call that hangs or panics costs a reading or a period, which
+//! is then missing, never 0. The environment is read by nobody here but the AWS SDK.
+
+mod config;
+mod outbox;
+mod publisher;
+pub mod recorder;
+mod sampler;
+pub mod sources;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use scaling::frame::Frame;
+use scaling::window::{Period, Window};
+use tokio::sync::watch;
+
+pub use config::Config;
+pub use publisher::route::RouteChoice;
+pub use recorder::Recorder;
+pub use sources::cgroup::{limits, Limits};
+
+use outbox::Outbox;
+use publisher::cloudwatch::{retry, CloudWatch};
+use publisher::emf::Emf;
+use publisher::prometheus::Publishing;
+use publisher::stats::Stats;
+use publisher::{Publisher, Stop, Timing};
+use sampler::Sampler;
+use sources::gpu::Gpu;
+
+/// Periods that wait while a route fails: at 10 s, ten minutes.
+const OUTBOX_PERIODS: usize = 60;
+
+/// A last frame shorter than this brings its events but no samples of levels and readings: over a
+/// few milliseconds a load is noise.
+const SHORTEST_SAMPLE_SECS: f64 = 0.5;
+
+/// The running sidecar. Dropping it ends the thread without waiting for it.
+#[derive(Debug)]
+pub struct Sidecar {
+    page: Page,
+    route_line: String,
+    stop: watch::Sender<Option<Instant>>,
+    ended: Receiver<()>,
+}
+
+/// Makes the text for `GET /metrics`; cheap to clone.
+#[derive(Clone)]
+pub struct Page {
+    recorder: Recorder,
+    shared: Arc<Shared>,
+}
+
+/// What the sidecar's thread and the page share.
+struct Shared {
+    last: Mutex<Option<Arc<Frame>>>,
+    stats: Arc<Stats>,
+    outbox: Arc<Outbox<Period>>,
+    emf: Arc<Emf>,
+}
+
+/// Starts the sidecar on a named thread of its own. Sampling begins at once; publishing begins when
+/// `begin` turns true, which is the first good `/ping`: a container that takes no traffic yet must
+/// not lower the mean of those that do.
+///
+/// # Errors
+///
+/// The thread or its runtime cannot be made, or `config` has bad values ([`Config::check`]).
+pub fn start(
+    config: Config,
+    recorder: Recorder,
+    begin: Arc<AtomicBool>,
+) -> std::io::Result<Sidecar> {
+    let bad = config.check();
+    if !bad.is_empty() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            bad.join("; "),
+        ));
+    }
+    let route_line = publisher::route::plan(&config);
+    let shared = Arc::new(Shared {
+        last: Mutex::new(None),
+        stats: Arc::new(Stats::default()),
+        outbox: Arc::new(Outbox::new(OUTBOX_PERIODS)),
+        emf: Arc::new(Emf::to_stdout(&config.namespace, &config.dimensions)),
+    });
+    let page = Page {
+        recorder: recorder.clone(),
+        shared: shared.clone(),
+    };
+    let (stop, stopped) = watch::channel(None);
+    let (end, ended) = sync_channel(1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("sidecar".to_owned())
+        .spawn(move || {
+            runtime.block_on(run(config, recorder, begin, &shared, stopped));
+            // A look-up of a name or a stuck write must not hold the process.
+            runtime.shutdown_background();
+            let _ = end.send(());
+        })?;
+    Ok(Sidecar {
+        page,
+        route_line,
+        stop,
+        ended,
+    })
+}
+
+impl Sidecar {
+    /// The page for `GET /metrics`.
+    #[must_use]
+    pub fn page(&self) -> Page {
+        self.page.clone()
+    }
+
+    /// What will be tried, one line for the start banner, said without waiting for anything.
+    #[must_use]
+    pub fn route_line(&self) -> String {
+        self.route_line.clone()
+    }
+
+    /// Publishes the last, partial period and ends the thread; returns after `limit` at the latest,
+    /// leaving behind what has not ended by then.
+    pub fn stop(self, limit: Duration) {
+        // The far side gets the larger part; what it does not take still fits out through stdout.
+        let deadline = Instant::now() + limit.mul_f64(0.7);
+        let _ = self.stop.send(Some(deadline));
+        if self.ended.recv_timeout(limit).is_err() {
+            tracing::warn!("the sidecar did not end in time: its last metrics may be lost");
+        }
+    }
+}
+
+impl Page {
+    /// Prometheus text of bounded size, made without waiting.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let last = self
+            .shared
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let publishing = Publishing {
+            stats: &self.shared.stats,
+            dropped_periods: self.shared.outbox.dropped(),
+            dropped_lines: self.shared.emf.dropped(),
+        };
+        publisher::prometheus::render(&self.recorder, last.as_deref(), &publishing)
+    }
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Page").finish_non_exhaustive()
+    }
+}
+
+/// The sidecar's whole life, on its own thread.
+async fn run(
+    config: Config,
+    recorder: Recorder,
+    begin: Arc<AtomicBool>,
+    shared: &Arc<Shared>,
+    stop: Stop,
+) {
+    // Without dimensions nothing is published; the banner's route line says so.
+    let choice = if config.dimensions.is_empty() {
+        RouteChoice::None
+    } else {
+        config.route
+    };
+    let seed = retry::seed();
+    let publisher = Publisher::new(
+        choice,
+        CloudWatch::new(&config.namespace, &config.dimensions, config.region.clone()),
+        shared.emf.clone(),
+        shared.stats.clone(),
+        (Timing::new(config.period_secs, seed), seed),
+        stop.clone(),
+    );
+    let publishing = tokio::spawn(publisher.run(shared.outbox.clone()));
+    let gpu = Gpu::start(config.nvml_library.clone());
+    let sampler = Sampler::new(recorder, Path::new(&config.root), Some(gpu));
+    measure(sampler, config.period_secs, &begin, shared, stop.clone()).await;
+    shared.outbox.close();
+    if let Err(error) = publishing.await {
+        tracing::warn!(%error, "the publisher failed");
+    }
+    let deadline = *stop.borrow();
+    let left = deadline.map_or(Duration::ZERO, |end| {
+        end.saturating_duration_since(Instant::now())
+    });
+    shared.emf.finish(left + Duration::from_millis(100));
+}
+
+/// Ticks once a second, on the second, until the sidecar must stop; the last frame is a short one.
+async fn measure(
+    mut sampler: Sampler,
+    period_secs: u32,
+    begin: &AtomicBool,
+    shared: &Shared,
+    mut stop: Stop,
+) {
+    let mut window = Window::new(period_secs);
+    let mut last_secs = unix_time().as_secs();
+    loop {
+        let stopping = tokio::select! {
+            () = tokio::time::sleep(to_next_tick(unix_time())) => false,
+            _ = stop.wait_for(Option::is_some) => true,
+        };
+        // A timer may fire a little early; a last frame belongs to the second that is running.
+        let early = if stopping {
+            Duration::from_millis(999)
+        } else {
+            Duration::from_millis(100)
+        };
+        let now_secs = (unix_time() + early).as_secs();
+        let ticks = now_secs
+            .saturating_sub(last_secs)
+            .clamp(1, u64::from(u32::MAX));
+        last_secs = now_secs;
+        let mut frame = sampler.tick(now_secs, ticks as u32);
+        if stopping && frame.elapsed_secs < SHORTEST_SAMPLE_SECS {
+            (frame.end_secs, frame.ticks) = (now_secs.saturating_sub(1), 0);
+        }
+        if begin.load(Ordering::Relaxed) {
+            for period in window.push(frame.clone()) {
+                shared.outbox.put(period);
+            }
+        }
+        *shared.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(frame));
+        if stopping {
+            break;
+        }
+    }
+    if let Some(period) = window.finish() {
+        shared.outbox.put(period);
+    }
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Time to the next full second, at least 100 ms: a tick that came early is not repeated.
+fn to_next_tick(now: Duration) -> Duration {
+    let rest =
+        Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.subsec_nanos().into()));
+    if rest < Duration::from_millis(100) {
+        rest + Duration::from_secs(1)
+    } else {
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! PutMetricData through the AWS SDK. The only room that knows AWS.
+//!
+//! Nothing here runs on the start path: region and credentials are looked for when the first
+//! period is published, on the sidecar's thread, with time limits. The SDK's own retries are off,
+//! because the publisher decides when to try again (a retry after a lost answer may count twice,
+//! as PutMetricData has no idempotency token; a lost period would be worse).
+
+pub(crate) mod encode;
+mod error;
+pub(crate) mod retry;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatch::config::{
+    ProvideCredentials, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use aws_sdk_cloudwatch::types::Dimension;
+use aws_sdk_cloudwatch::Client;
+use aws_smithy_http_client::tls::{rustls_provider::CryptoMode, Provider};
+use scaling::window::Period;
+use tokio::task::JoinSet;
+
+use super::route::Refusal;
+use super::Cloud;
+
+/// Time limits of the way to CloudWatch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Finding region and credentials: the instance's metadata service may be slow to say no.
+    pub(crate) connect: Duration,
+    /// One call.
+    pub(crate) call: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            call: Duration::from_secs(8),
+        }
+    }
+}
+
+/// The client, made on first use and again after a refusal that new credentials may heal.
+pub(crate) struct CloudWatch {
+    namespace: String,
+    dimensions: Vec<Dimension>,
+    region: Option<String>,
+    limits: Limits,
+    given: Option<SdkConfig>,
+    client: Option<Client>,
+}
+
+impl CloudWatch {
+    /// Uses the SDK's own chain for region and credentials; `region` where that knows none.
+    pub(crate) fn new(
+        namespace: &str,
+        dimensions: &[(String, String)],
+        region: Option<String>,
+    ) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            dimensions: encode::dimensions(dimensions),
+            region,
+            limits: Limits::default(),
+            given: None,
+            client: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_config(mut self, config: SdkConfig, limits: Limits) -> Self {
+        (self.given, self.limits) = (Some(config), limits);
+        self
+    }
+
+    async fn send(&mut self, period: &Period) -> Result<(), Refusal> {
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => {
+                let work = connect(self.given.clone(), self.region.clone(), self.limits);
+                self.client.insert(guarded(work).await?).clone()
+            }
+        };
+        for call in encode::calls(encode::datums(period, &self.dimensions)) {
+            let request = client.put_metric_data().namespace(&self.namespace);
+            let request = request.set_metric_data(Some(call));
+            let limit = self.limits.call;
+            guarded(async move {
+                match tokio::time::timeout(limit, request.send()).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(error::refusal(&error)),
+                    Err(_) => Err(Refusal::Timeout),
+                }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Cloud for CloudWatch {
+    async fn put(&mut self, period: &Period) -> Result<(), Refusal> {
+        let sent = self.send(period).await;
+        if matches!(
+            sent,
+            Err(Refusal::NoCredentials(_) | Refusal::Denied(_) | Refusal::Internal(_))
+        ) {
+            self.client = None;
+        }
+        sent
+    }
+}
+
+/// Runs on a task of its own, so that a panic in foreign code costs one attempt; the task ends
+/// with this future.
+async fn guarded<T: Send + 'static>(
+    work: impl std::future::Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    match tasks.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) => Err(Refusal::Internal(error.to_string())),
+        None => Err(Refusal::Internal("no task".to_owned())),
+    }
+}
+
+async fn connect(
+    given: Option<SdkConfig>,
+    region: Option<String>,
+    limits: Limits,
+) -> Result<Client, Refusal> {
+    let found = tokio::time::timeout(limits.connect, async {
+        let config = match given {
+            Some(config) => config,
+            None => load(region).await,
+        };
+        if config.region().is_none() {
+            return Err(Refusal::NoRegion);
+        }
+        let Some(credentials) = config.credentials_provider() else {
+            return Err(Refusal::NoCredentials("none configured".to_owned()));
+        };
+        // Asked here once to tell "no credentials" from every other failure of a call.
+        match credentials.provide_credentials().await {
+            Ok(_) => Ok(config),
+            Err(error) => Err(Refusal::NoCredentials(error::innermost(&error))),
+        }
+    });
+    let config = found.await.unwrap_or_else(|_| {
+        Err(Refusal::NoCredentials(
+            "no source answered in time".to_owned(),
+        ))
+    })?;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(limits.call.min(Duration::from_secs(3)))
+        .operation_attempt_timeout(limits.call)
+        .operation_timeout(limits.call)
+        .build();
+    let config = aws_sdk_cloudwatch::config::Builder::from(&config)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Ok(Client::from_conf(config))
+}
+
+/// The SDK's chain: environment, profile (with SSO and roles), web identity, container, instance.
+async fn load(region: Option<String>) -> SdkConfig {
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http())
+        .load()
+        .await;
+    match (config.region(), region) {
+        (None, Some(region)) => config.into_builder().region(Region::new(region)).build(),
+        _ => config,
+    }
+}
+
+/// TLS by rustls with ring; plain HTTP where the endpoint says so.
+fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+#[cfg(test)]
+mod tests;

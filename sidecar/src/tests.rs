@@ -1,0 +1,120 @@
+//! Tests of the whole sidecar: thread, start, stop and page.
+
+use super::*;
+use metrics::{Metadata, Recorder as _};
+use scaling::catalogue::Metric;
+
+static METADATA: Metadata<'_> = Metadata::new("test", metrics::Level::INFO, None);
+
+fn quiet() -> Config {
+    Config {
+        route: RouteChoice::None,
+        ..Config::default()
+    }
+}
+
+#[test]
+fn it_starts_serves_a_page_and_stops_in_time() {
+    let recorder = Recorder::new();
+    recorder
+        .register_counter(&"Invocations".into(), &METADATA)
+        .increment(4);
+    let sidecar = start(quiet(), recorder, Arc::new(AtomicBool::new(true))).unwrap();
+    let page = sidecar.page();
+    assert!(page.render().contains("plimsoll_invocations_total 4\n"));
+    let begin = Instant::now();
+    sidecar.stop(Duration::from_secs(5));
+    assert!(
+        begin.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begin.elapsed()
+    );
+    // The last frame was taken on the way out.
+    assert!(
+        page.render().contains("plimsoll_cpu_utilization_ratio"),
+        "{}",
+        page.render()
+    );
+    assert!(page
+        .render()
+        .contains("plimsoll_sidecar_route_info{route=\"none\"} 1"));
+}
+
+#[test]
+fn bad_settings_are_refused_before_a_thread_starts() {
+    let config = Config {
+        period_secs: 7,
+        ..quiet()
+    };
+    let error = start(config, Recorder::new(), Arc::default()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("7 s"), "{error}");
+}
+
+#[test]
+fn the_banner_line_is_there_at_once() {
+    let sidecar = start(quiet(), Recorder::new(), Arc::default()).unwrap();
+    assert_eq!(sidecar.route_line(), "none: only GET /metrics");
+    drop(sidecar);
+}
+
+#[test]
+fn ticks_fall_on_the_second_and_an_early_one_is_not_repeated() {
+    assert_eq!(
+        to_next_tick(Duration::from_millis(5_250)),
+        Duration::from_millis(750)
+    );
+    assert_eq!(
+        to_next_tick(Duration::from_millis(5_000)),
+        Duration::from_millis(1_000)
+    );
+    assert_eq!(
+        to_next_tick(Duration::from_millis(5_990)),
+        Duration::from_millis(1_010)
+    );
+}
+
+/// A sidecar's shared side without its thread.
+fn shared() -> Arc<Shared> {
+    Arc::new(Shared {
+        last: Mutex::new(None),
+        stats: Arc::default(),
+        outbox: Arc::new(Outbox::new(4)),
+        emf: Arc::new(Emf::to_stdout("Plimsoll", &[])),
+    })
+}
+
+/// Measures with a stop that is already set: one short frame.
+fn measure_once(begin: bool) -> Option<Period> {
+    let shared = shared();
+    let (_stop, stopped) = watch::channel(Some(Instant::now()));
+    let sampler = Sampler::new(Recorder::new(), Path::new("/"), None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(measure(
+        sampler,
+        10,
+        &AtomicBool::new(begin),
+        &shared,
+        stopped,
+    ));
+    assert!(
+        shared.last.lock().unwrap().is_some(),
+        "the page has its frame either way"
+    );
+    shared.outbox.close();
+    shared.outbox.take_blocking()
+}
+
+#[test]
+fn the_last_partial_period_is_published_and_nothing_before_the_first_good_ping() {
+    let period = measure_once(true).unwrap();
+    assert!(period.get(Metric::Invocations).is_some());
+    assert!(
+        period.get(Metric::MemoryUtilization).is_none(),
+        "a moment is not a sample"
+    );
+    assert!(measure_once(false).is_none());
+}

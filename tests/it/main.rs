@@ -1,0 +1,27 @@
+//! The product from outside: the real binary, a real ONNX Runtime, real sockets.
+//!
+//! `cargo xtask test` prepares what these tests stand on (the library, the models, the fixtures,
+//! the CloudWatch stand-in) under `.plimsoll/`. Every test starts its own server on a port that the
+//! system chooses.
+
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
+mod support;
+
+// What the routes answer.
+mod invocations;
+mod outputs;
+mod ping;
+// The demo models, by their known request and reply.
+mod models;
+// Bad models and settings: refused at start, with the reason.
+mod start;
+// Under load and on the way out.
+mod overload;
+mod shutdown;
+// What leaves: Prometheus page, CloudWatch, embedded metric format.
+mod metrics_page;
+mod publishing;
+// The house: who imports whom, and documents that match the code.
+mod documents;
+mod layers;

@@ -1,0 +1,129 @@
+//! `GET /metrics`: counts what was done, stays small, answers at once.
+
+use std::time::{Duration, Instant};
+
+use scaling::catalogue::{Kind, Metric};
+
+use crate::overload::metric;
+use crate::support::{eventually, Server};
+
+#[test]
+fn counts_every_answer_by_its_kind() {
+    let server = Server::on("sum4").ready();
+    for _ in 0..10 {
+        assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
+    }
+    for _ in 0..3 {
+        assert_eq!(server.invoke("text/csv", "1,2").status, 400);
+    }
+    // Neither of these is an invocation.
+    server.get("/ping");
+    server.get("/metrics");
+    let reply = server.get("/metrics");
+    assert_eq!(reply.status, 200);
+    assert!(reply
+        .header("content-type")
+        .is_some_and(|t| t.starts_with("text/plain; version=0.0.4")));
+    let page = reply.text();
+    assert_eq!(metric(&page, "plimsoll_invocations_total"), 13.0, "{page}");
+    assert_eq!(metric(&page, "plimsoll_client_errors_total"), 3.0);
+    assert_eq!(metric(&page, "plimsoll_server_errors_total"), 0.0);
+    assert_eq!(metric(&page, "plimsoll_request_latency_seconds_count"), 13.0);
+    assert_eq!(metric(&page, "plimsoll_inference_latency_seconds_count"), 10.0);
+    assert_eq!(metric(&page, "plimsoll_queue_latency_seconds_count"), 10.0);
+    let spent = metric(&page, "plimsoll_request_latency_seconds_sum");
+    let inside = metric(&page, "plimsoll_inference_latency_seconds_sum");
+    assert!(spent > inside && inside > 0.0, "{spent} s, of which {inside} s in the model");
+}
+
+#[test]
+fn every_metric_of_the_catalogue_is_there_but_for_absent_devices() {
+    let server = Server::on("sum4").ready();
+    assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
+    let gpu = [Metric::GPUUtilization, Metric::GPUMemoryUtilization];
+    // Readings come with the first frames.
+    eventually("every metric is on the page", Duration::from_secs(10), || {
+        let page = server.get("/metrics").text();
+        let missing: Vec<_> = Metric::ALL
+            .iter()
+            .filter(|metric| !gpu.contains(metric))
+            .filter(|metric| !page.contains(&format!("\nplimsoll_{}", stem(**metric))))
+            .collect();
+        if missing.is_empty() {
+            return Some(());
+        }
+        // A machine without a memory limit or a quota still has its own size.
+        (missing == [&Metric::CPUThrottled]).then_some(())
+    });
+    let page = server.get("/metrics").text();
+    assert!(page.len() < 64 * 1024, "{} bytes", page.len());
+    if !std::path::Path::new("/dev/nvidia0").exists() {
+        assert!(!page.contains("gpu_utilization"), "{page}");
+    }
+}
+
+/// `OfferedLoad` → `offered_load`, `CPUUtilization` → `cpu_utilization`.
+fn stem(metric: Metric) -> String {
+    let mut stem = String::new();
+    let name: Vec<char> = metric.name().chars().collect();
+    for (i, c) in name.iter().enumerate() {
+        let starts_word = c.is_uppercase()
+            && i > 0
+            && (name[i - 1].is_lowercase() || name.get(i + 1).is_some_and(|next| next.is_lowercase()));
+        if starts_word {
+            stem.push('_');
+        }
+        stem.extend(c.to_lowercase());
+    }
+    if metric.kind() == Kind::Counter {
+        stem.push_str("_total");
+    }
+    stem
+}
+
+#[test]
+fn answers_at_once_while_every_slot_is_busy() {
+    let server = Server::on("slow").env("PLIMSOLL_SLOTS", "2").ready();
+    std::thread::scope(|scope| {
+        let load: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| server.invoke("application/json", "[[1,2,3,4]]").status))
+            .collect();
+        std::thread::sleep(Duration::from_millis(50));
+        let begun = Instant::now();
+        let page = server.get("/metrics").text();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(page.contains("plimsoll_concurrency"), "{page}");
+        for reply in load {
+            assert_eq!(reply.join().expect("a reply"), 200);
+        }
+    });
+}
+
+#[test]
+fn offered_load_follows_the_arrivals_and_falls_to_zero() {
+    let server = Server::on("slow")
+        .env("PLIMSOLL_SLOTS", "1")
+        .env("PLIMSOLL_INTRA_OP_THREADS", "1")
+        .ready();
+    let load = || metric(&server.get("/metrics").text(), "plimsoll_offered_load_ratio");
+    std::thread::scope(|scope| {
+        let busy: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..4 {
+                        assert_eq!(server.invoke("application/json", "[[1,2,3,4]]").status, 200);
+                    }
+                })
+            })
+            .collect();
+        eventually("the offered load is high", Duration::from_secs(20), || {
+            (load() > 0.5).then_some(())
+        });
+        for thread in busy {
+            thread.join().expect("served");
+        }
+    });
+    eventually("the offered load is 0", Duration::from_secs(10), || {
+        (load() == 0.0).then_some(())
+    });
+}

@@ -1,0 +1,101 @@
+//! moto's CloudWatch on loopback, with the translation in front that `tests/support/cloudwatch.py`
+//! describes; read back with boto3.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::server::Start;
+use super::{prepared, root};
+
+/// A CloudWatch stand-in. Killed when dropped.
+pub struct CloudWatch {
+    child: Child,
+    pub url: String,
+}
+
+fn python(script: &str) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg(root().join("tests/support").join(script))
+        .env("PYTHONPATH", prepared("python-cloudwatch"))
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "eu-west-1")
+        .stdin(Stdio::null());
+    command
+}
+
+impl CloudWatch {
+    /// Starts it on a free port.
+    pub fn start() -> Self {
+        let mut child = python("cloudwatch.py")
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.strip_prefix("listening on ")?.trim().to_owned()))
+            .expect("it says where it listens");
+        // Whatever else it prints must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            url: format!("http://{address}"),
+        }
+    }
+
+    /// Points a server at it, with a region and keys that mean nothing.
+    pub fn for_server(&self, start: Start) -> Start {
+        start
+            .env("AWS_ENDPOINT_URL_CLOUDWATCH", &self.url)
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
+            .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+    }
+
+    /// Calls that were accepted and refused so far.
+    pub fn captured(&self) -> Value {
+        let mut response = ureq::get(format!("{}/_captured", self.url))
+            .call()
+            .expect("the stand-in answers");
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(1 << 28)
+            .read_to_string()
+            .expect("text");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// Makes PutMetricData misbehave from now on.
+    pub fn fault(&self, mode: &str, seconds: f64) {
+        ureq::post(format!("{}/_fault", self.url))
+            .send(format!("{{\"mode\":\"{mode}\",\"seconds\":{seconds}}}"))
+            .expect("the stand-in answers");
+    }
+
+    /// What boto3 reads back of a namespace, one row per metric.
+    pub fn read_back(&self, namespace: &str) -> Vec<Value> {
+        let output = python("read_back.py")
+            .args(["--endpoint", &self.url, "--namespace", namespace, "--region", "eu-west-1"])
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "read_back.py failed");
+        serde_json::from_slice(&output.stdout).expect("JSON rows")
+    }
+}
+
+impl Drop for CloudWatch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

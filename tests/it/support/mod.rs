@@ -1,0 +1,46 @@
+//! A server to talk to, a CloudWatch to publish to, and where things lie.
+
+pub mod cloudwatch;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use cloudwatch::CloudWatch;
+pub use server::{Reply, Server};
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_owned()
+}
+
+/// Something that `cargo xtask test` prepares.
+pub fn prepared(path: &str) -> PathBuf {
+    let path = root().join(".plimsoll").join(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run the tests with `cargo xtask test`, which prepares it",
+        path.display()
+    );
+    path
+}
+
+/// The folder of a fixture model, usable as `/opt/ml/model`.
+pub fn fixture(name: &str) -> PathBuf {
+    prepared("fixtures").join(name)
+}
+
+/// Waits until `done` gives something; fails after `limit`, naming what was waited for.
+pub fn eventually<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

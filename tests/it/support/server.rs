@@ -1,0 +1,319 @@
+//! One `plimsoll serve` process, and requests to it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{eventually, fixture, prepared, root};
+
+/// The binary under test, built once per test run.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "plimsoll", "--bin", "plimsoll"])
+            .args(["--message-format", "json"])
+            .current_dir(root())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "plimsoll does not build");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+            .next_back()
+            .expect("cargo names the executable")
+    })
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A server process. Killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Base URL, `http://127.0.0.1:PORT`.
+    pub url: String,
+    pub port: u16,
+    stdout: Lines,
+    stderr: Lines,
+    readers: Vec<JoinHandle<()>>,
+    _base: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The `error` of a refusal, after checking that it is one of this status.
+    pub fn refused(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text());
+        let json = self.json();
+        assert_eq!(json["code"], status, "{json}");
+        assert!(self.body.len() <= 2000, "{} bytes", self.body.len());
+        json["error"].as_str().expect("an error text").to_owned()
+    }
+}
+
+/// A server that is being started.
+pub struct Start {
+    command: Command,
+    base: tempfile::TempDir,
+}
+
+impl Start {
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(mut self) -> Server {
+        let mut child = self.command.spawn().expect("the binary starts");
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), &stdout),
+            collect(child.stderr.take().expect("piped"), &stderr),
+        ];
+        Server {
+            child,
+            url: String::new(),
+            port: 0,
+            stdout,
+            stderr,
+            readers,
+            _base: self.base,
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn ready(self) -> Server {
+        let mut server = self.spawn();
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts it, expects it to end by itself, and returns its exit code and its log.
+    pub fn refused(self) -> (Option<i32>, String) {
+        let mut server = self.spawn();
+        let status = server.wait(Duration::from_secs(30));
+        server.join_readers();
+        (status.code(), server.log())
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, lines: &Lines) -> JoinHandle<()> {
+    let lines = Arc::clone(lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    })
+}
+
+impl Server {
+    /// A server on a fixture model.
+    pub fn on(name: &str) -> Start {
+        Self::on_folder(&fixture(name))
+    }
+
+    /// A server on any model folder.
+    pub fn on_folder(folder: &Path) -> Start {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        if folder.exists() {
+            std::os::unix::fs::symlink(folder, base.path().join("model")).expect("a link");
+        }
+        let mut command = Command::new(binary());
+        command
+            .arg("serve")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("SAGEMAKER_BASE_DIR", base.path())
+            .env("SAGEMAKER_BIND_TO_PORT", "0")
+            .env(
+                "PLIMSOLL_ONNXRUNTIME_LIBRARY",
+                prepared("onnxruntime/libonnxruntime.so"),
+            )
+            // No container of ours has instance credentials; do not wait for them.
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Start { command, base }
+    }
+
+    /// Waits for the line that says on which port it serves.
+    pub fn wait_until_ready(&mut self) {
+        let port = eventually("the server is ready", Duration::from_secs(60), || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("the server left with {status}:\n{}", self.log());
+            }
+            self.log().lines().find_map(|line| {
+                let (_, after) = line.split_once("0.0.0.0:")?;
+                let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse().ok()
+            })
+        });
+        self.port = port;
+        self.url = format!("http://127.0.0.1:{port}");
+    }
+
+    /// Everything written to stderr so far.
+    pub fn log(&self) -> String {
+        self.stderr.lock().unwrap().join("\n")
+    }
+
+    /// Every line written to stdout so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.stdout.lock().unwrap().clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
+            .status();
+        assert!(sent.is_ok_and(|s| s.success()), "kill -{name}");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the server leaves", limit, || child.try_wait().expect("wait"))
+    }
+
+    /// Waits until its output is read to the end; after [`Server::wait`].
+    pub fn join_readers(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader");
+        }
+    }
+
+    /// GET, POST, … of a path with headers and a body.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(Duration::from_secs(100)))
+            .build()
+            .into();
+        let request = request.body(body).expect("a request");
+        let mut response = agent.run(request).expect("a response");
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_str().unwrap_or("").to_owned()))
+            .collect();
+        Reply {
+            status: response.status().as_u16(),
+            headers,
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(1 << 30)
+                .read_to_vec()
+                .expect("a body"),
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], b"")
+    }
+
+    /// POST /invocations of this type.
+    pub fn invoke(&self, content_type: &str, body: impl AsRef<[u8]>) -> Reply {
+        let headers = [("Content-Type", content_type)];
+        self.send("POST", "/invocations", &headers, body.as_ref())
+    }
+
+    /// POST /invocations of JSON; the JSON reply of a 200.
+    pub fn ask(&self, body: &Value) -> Value {
+        let reply = self.invoke("application/json", body.to_string());
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+
+    /// POST /invocations with an `Accept`.
+    pub fn invoke_accepting(&self, content_type: &str, accept: &str, body: impl AsRef<[u8]>) -> Reply {
+        let headers = [("Content-Type", content_type), ("Accept", accept)];
+        self.send("POST", "/invocations", &headers, body.as_ref())
+    }
+
+    /// A plain connection, for what no client library would send.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a timeout");
+        stream
+    }
+
+    /// Sends bytes as they are and reads until the server closes or `until` has come.
+    pub fn raw(&self, request: &[u8], until: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request).expect("sent");
+        read_until(&mut stream, until)
+    }
+}
+
+/// Reads text until it contains `until` or the stream ends.
+pub fn read_until(stream: &mut TcpStream, until: &str) -> String {
+    let mut read = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(n) = stream.read(&mut piece) {
+        if n == 0 {
+            break;
+        }
+        read.extend_from_slice(&piece[..n]);
+        if String::from_utf8_lossy(&read).contains(until) {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask CHORE`: sets up what the workspace needs and does its chores.
+//!
+//! One file a chore. Everything fetched or made lives in the git-ignored
+//! `.plimsoll/` at the workspace root ([`store`]): it outlives `cargo clean`,
+//! and deleting it costs nothing but the time to fetch it again. Fetched files
+//! are pinned by version and SHA-256 ([`wheel`]).
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person who started it"
+)]
+
+mod bench;
+mod child;
+mod cloudwatch;
+mod command;
+mod demo;
+mod fixtures;
+mod image;
+mod models;
+mod onnxruntime;
+mod python;
+mod server;
+mod step;
+mod store;
+mod test;
+mod wheel;
+
+use std::process::ExitCode;
+
+/// What a chore gives back; the text is for the person at the terminal.
+type Result<T> = std::result::Result<T, String>;
+
+const HELP: &str = "\
+cargo xtask CHORE
+
+  demo [--file PATH]   serve a real model, ask it, load it, see its metrics arrive
+  test [ARGS]          fetch and make what the tests need, then run them all
+  bench [ARGS]         run the benches
+  image                build the container image (needs a docker engine)
+
+  onnxruntime          fetch the ONNX Runtime library
+  models [NAME…]       fetch or make the demo models: magika, digits, churn
+  fixtures             make the tests' small models
+  cloudwatch           fetch what the CloudWatch stand-in needs
+  help                 this page
+
+Everything lands in .plimsoll/. Python 3.11 or newer with pip is needed.
+ARGS go on to cargo: `cargo xtask test -p scaling`, `cargo xtask test -- ping`.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match arguments.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match child::kill_all_on_signal().and_then(|()| run(chore, rest)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask {chore}: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &str, rest: &[String]) -> Result<()> {
+    match chore {
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "bench" => bench::run(rest),
+        "models" => models::run(rest),
+        "image" => no_arguments(rest).and_then(|()| image::run()),
+        "onnxruntime" => no_arguments(rest).and_then(|()| onnxruntime::run()),
+        "fixtures" => no_arguments(rest).and_then(|()| fixtures::run()),
+        "cloudwatch" => no_arguments(rest).and_then(|()| cloudwatch::run()),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("no such chore\n\n{HELP}")),
+    }
+}
+
+fn no_arguments(rest: &[String]) -> Result<()> {
+    match rest.first() {
+        None => Ok(()),
+        Some(surplus) => Err(format!("takes no arguments, found {surplus}")),
+    }
+}
