@@ -87,6 +87,8 @@ settings! {
     metrics_route: sidecar::RouteChoice = "PLIMSOLL_METRICS_ROUTE" or "auto", route;
     /// Publishing period in seconds: 10 (high resolution) or 60.
     metrics_period_secs: u32 = "PLIMSOLL_METRICS_PERIOD_SECS" or "10", period;
+    /// AWS region of the metrics where AWS's own variables name none.
+    region: Option<String> = "SAGEMAKER_REGION" or "", optional(text);
     /// CloudWatch namespace of the metrics.
     namespace: String = "PLIMSOLL_NAMESPACE" or "Plimsoll", text;
     /// Dimension `EndpointName`; without it (or the component's name) no scaling metrics leave.
@@ -282,6 +284,7 @@ impl Settings {
             period_secs: self.metrics_period_secs,
             namespace: self.namespace.clone(),
             dimensions,
+            region: self.region.clone(),
             ..sidecar::Config::default()
         }
     }

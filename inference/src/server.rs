@@ -238,12 +238,12 @@ async fn leave(
     phase: &watch::Sender<Phase>,
 ) {
     app.ready.leave();
-    tracing::info!(
-        "leaving: /ping says 503, requests are served for {:?}",
-        config.linger
-    );
     // Ctrl-C comes from a person at a terminal, behind whom there is no balancer.
     if signal == Signal::Terminate {
+        tracing::info!(
+            "leaving: /ping says 503, requests are served for {:?}",
+            config.linger
+        );
         tokio::select! {
             () = tokio::time::sleep(config.linger) => {}
             _ = signals.next() => {}

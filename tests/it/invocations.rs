@@ -139,7 +139,7 @@ fn every_refusal_has_its_status_and_names_what_was_expected() {
         ("application/json", b"{\"instances\":", 400, "json"),
         ("application/json", b"", 400, "empty body"),
         ("application/json", b"{\"foo\":1}", 400, "instances"),
-        ("application/json", b"[[\"a\",2,3,4]]", 400, "number"),
+        ("application/json", b"[[\"a\",2,3,4]]", 400, "string where float32"),
         ("application/json", b"{\"inputs\":{\"z\":[[1,2,3,4]]}}", 400, "z"),
         (
             "application/json",

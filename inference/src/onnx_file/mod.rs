@@ -8,7 +8,7 @@
 pub mod wire;
 pub mod zipmap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use wire::{fields, Malformed};
@@ -52,8 +52,8 @@ pub struct Facts {
     pub opsets: Vec<(String, u64)>,
     /// Names of graph inputs and outputs whose type declares no shape at all.
     pub rankless: BTreeSet<String>,
-    /// External data files by the location that the model names.
-    pub external: BTreeSet<String>,
+    /// External data files by the location that the model names, with the bytes that it needs of each.
+    pub external: BTreeMap<String, u64>,
     /// Bytes of the model and its external data files.
     pub total_bytes: u64,
 }
@@ -95,8 +95,8 @@ pub fn read(file: &Path) -> Result<(Option<Vec<u8>>, Facts), FileError> {
         ))
     })?;
     facts.total_bytes = bytes.len() as u64;
-    for location in facts.external.clone() {
-        facts.total_bytes += check_external(file, &location)?;
+    for (location, needed) in &facts.external {
+        facts.total_bytes += check_external(file, location, *needed)?;
     }
     Ok((Some(bytes), facts))
 }
@@ -189,7 +189,11 @@ fn graph_facts(graph: &[u8], facts: &mut Facts) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn external_location(tensor: &[u8], external: &mut BTreeSet<String>) -> Result<(), Malformed> {
+fn external_location(
+    tensor: &[u8],
+    external: &mut BTreeMap<String, u64>,
+) -> Result<(), Malformed> {
+    let (mut location, mut offset, mut length) = (None, 0u64, 0u64);
     for field in fields(tensor) {
         let field = field?;
         if field.number != 13 {
@@ -204,15 +208,22 @@ fn external_location(tensor: &[u8], external: &mut BTreeSet<String>) -> Result<(
                 _ => {}
             }
         }
-        if key == "location" {
-            external.insert(value);
+        match key.as_str() {
+            "location" => location = Some(value),
+            "offset" => offset = value.parse().unwrap_or(0),
+            "length" => length = value.parse().unwrap_or(0),
+            _ => {}
         }
+    }
+    if let Some(location) = location {
+        let needed = external.entry(location).or_default();
+        *needed = (*needed).max(offset.saturating_add(length));
     }
     Ok(())
 }
 
 /// Bytes of an external file, if it is where the model says and can be opened.
-fn check_external(file: &Path, location: &str) -> Result<u64, FileError> {
+fn check_external(file: &Path, location: &str, needed: u64) -> Result<u64, FileError> {
     let wrong = |reason: String| FileError::ExternalData {
         file: file.to_owned(),
         location: location.to_owned(),
@@ -238,9 +249,16 @@ fn check_external(file: &Path, location: &str) -> Result<u64, FileError> {
         ),
         _ => wrong(format!("which cannot be opened: {error}")),
     })?;
-    data.metadata()
-        .map(|meta| meta.len())
-        .map_err(|error| wrong(format!("whose size cannot be read: {error}")))
+    let size = data
+        .metadata()
+        .map_err(|error| wrong(format!("whose size cannot be read: {error}")))?
+        .len();
+    if size < needed {
+        return Err(wrong(format!(
+            "which has {size} bytes; expected at least {needed} (a copy that was cut off?)"
+        )));
+    }
+    Ok(size)
 }
 
 #[cfg(test)]

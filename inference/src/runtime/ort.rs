@@ -602,6 +602,14 @@ fn last_cause(message: &str) -> String {
             }
         }
     }
+    // "[ONNXRuntimeError] : 1 : FAIL : file.cc:42 Function text": the words up to the source line
+    // and the function after it go.
+    if let Some(at) = cause.find(".cc:").or_else(|| cause.find(".h:")) {
+        let mut rest = cause[at..].splitn(3, ' ').skip(1);
+        if let (Some(_function), Some(text)) = (rest.next(), rest.next()) {
+            cause = text;
+        }
+    }
     cause.chars().take(600).collect()
 }
 
@@ -690,5 +698,7 @@ mod tests {
             last_cause(message),
             "indices element out of data bounds, idx=9 must be within the inclusive range [-3,2]"
         );
+        let message = "[ONNXRuntimeError] : 1 : FAIL : tensorprotoutils.cc:2201 GetExtData External initializer: table is too short";
+        assert_eq!(last_cause(message), "External initializer: table is too short");
     }
 }

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn frames_taken_while_threads_record_add_up_exactly() {
         let histogram = ShardedHistogram::new();
-        let running = std::sync::atomic::AtomicU64::new(3);
+        let running = AtomicU64::new(3);
         let (mut frames, mut before) = (Histogram::new(), Recorded::default());
         std::thread::scope(|scope| {
             for _ in 0..3 {

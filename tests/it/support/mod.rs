@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use cloudwatch::CloudWatch;
-pub use server::{Reply, Server};
+pub use server::Server;
 
 /// The workspace's root.
 pub fn root() -> PathBuf {

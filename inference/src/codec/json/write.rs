@@ -6,6 +6,10 @@ use crate::codec::text::{json_string, Text};
 use crate::each_type;
 use crate::tensor::Data;
 
+/// What even a short element takes with its comma: room for the greater part of a large tensor at
+/// once, and little beyond.
+const SHORT_ELEMENT: usize = 4;
+
 /// A comma before every member but the first.
 #[inline]
 pub(super) fn comma(out: &mut Vec<u8>, index: usize) {
@@ -21,11 +25,13 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 
 /// The elements in `range` as nested lists of this shape; a scalar as itself.
 pub(super) fn tensor(out: &mut Vec<u8>, shape: &[usize], data: &Data, range: Range<usize>) {
+    out.reserve(SHORT_ELEMENT * range.len());
     each_type!(data, buffer => nested(out, shape, buffer.get(range).unwrap_or_default()));
 }
 
 /// All elements in one list.
 pub(super) fn flat(out: &mut Vec<u8>, data: &Data) {
+    out.reserve(SHORT_ELEMENT * data.len());
     each_type!(data, buffer => list(out, buffer));
 }
 

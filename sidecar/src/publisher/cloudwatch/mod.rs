@@ -139,7 +139,7 @@ async fn connect(
             Some(config) => config,
             None => load(region).await,
         };
-        if config.region().is_none() {
+        if !has_region(&config) {
             return Err(Refusal::NoRegion);
         }
         let Some(credentials) = config.credentials_provider() else {
@@ -175,10 +175,19 @@ async fn load(region: Option<String>) -> SdkConfig {
         .http_client(http())
         .load()
         .await;
-    match (config.region(), region) {
-        (None, Some(region)) => config.into_builder().region(Region::new(region)).build(),
+    match region {
+        Some(region) if !has_region(&config) => {
+            config.into_builder().region(Region::new(region)).build()
+        }
         _ => config,
     }
+}
+
+/// A variable that is set to nothing counts as unset, which the SDK does not think.
+fn has_region(config: &SdkConfig) -> bool {
+    config
+        .region()
+        .is_some_and(|region| !region.as_ref().is_empty())
 }
 
 /// TLS by rustls with ring; plain HTTP where the endpoint says so.
