@@ -23,7 +23,11 @@ pub fn install(format: Format, level: LevelFilter) {
         .with_targets(ours.map(|target| (target, level)))
         .with_target(
             "onnxruntime",
-            if level >= Level::DEBUG { level } else { LevelFilter::OFF },
+            if level >= Level::DEBUG {
+                level
+            } else {
+                LevelFilter::OFF
+            },
         )
         .with_default(LevelFilter::ERROR.min(level));
     let registry = tracing_subscriber::registry();

@@ -450,7 +450,10 @@ mod tests {
             config.max_request_bytes,
             inference::config::DEFAULT_MAX_REQUEST_BYTES
         );
-        assert_eq!(config.request_limit, inference::config::DEFAULT_REQUEST_LIMIT);
+        assert_eq!(
+            config.request_limit,
+            inference::config::DEFAULT_REQUEST_LIMIT
+        );
     }
 
     #[test]
@@ -466,7 +469,11 @@ mod tests {
             ("PLIMSOLL_SLOTS", "two", "1 or more"),
             ("PLIMSOLL_INTRA_OP_THREADS", "0", "1 or more"),
             ("PLIMSOLL_QUEUE_LIMIT", "many", "a whole number"),
-            ("PLIMSOLL_METRICS_ROUTE", "statsd", "auto, cloudwatch, emf or none"),
+            (
+                "PLIMSOLL_METRICS_ROUTE",
+                "statsd",
+                "auto, cloudwatch, emf or none",
+            ),
             ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
             ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
         ] {
@@ -481,7 +488,10 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_named_with_its_neighbour() {
         let message = wrong(&[("PLIMSOLL_SLOT", "1")]);
-        assert!(message.contains("did you mean PLIMSOLL_SLOTS?"), "{message}");
+        assert!(
+            message.contains("did you mean PLIMSOLL_SLOTS?"),
+            "{message}"
+        );
         let message = wrong(&[("PLIMSOLL_WHATEVER_ELSE", "1")]);
         assert!(message.contains("unknown setting"), "{message}");
     }
@@ -528,11 +538,18 @@ mod tests {
     #[test]
     fn the_body_limit_follows_the_more_exact_setting() {
         let limits = sidecar::limits();
-        let limit = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_request_bytes;
-        assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]), 6 * 1024 * 1024);
+        let limit =
+            |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_request_bytes;
+        assert_eq!(
+            limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]),
+            6 * 1024 * 1024
+        );
         assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")]), usize::MAX);
         assert_eq!(
-            limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6"), ("SAGEMAKER_MAX_REQUEST_SIZE", "99")]),
+            limit(&[
+                ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6"),
+                ("SAGEMAKER_MAX_REQUEST_SIZE", "99")
+            ]),
             99
         );
     }

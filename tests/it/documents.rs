@@ -18,7 +18,8 @@ fn every_setting_is_in_the_readme_as_it_is_in_the_code() {
             "" => String::new(),
             default => format!("`{default}`"),
         };
-        let line = format!("| `{}` | {default} | {} |", row.name, row.meaning).replace("|  |", "| |");
+        let line =
+            format!("| `{}` | {default} | {} |", row.name, row.meaning).replace("|  |", "| |");
         assert!(readme.contains(&line), "README.md lacks the line\n{line}");
     }
     let documented = readme
@@ -32,7 +33,12 @@ fn every_setting_is_in_the_readme_as_it_is_in_the_code() {
 fn every_metric_is_in_the_readme_as_it_is_in_the_code() {
     let readme = read("README.md");
     for metric in Metric::ALL {
-        let line = format!("| `{}` | {} | {} |", metric.name(), metric.unit().name(), metric.meaning());
+        let line = format!(
+            "| `{}` | {} | {} |",
+            metric.name(),
+            metric.unit().name(),
+            metric.meaning()
+        );
         assert!(readme.contains(&line), "README.md lacks the line\n{line}");
     }
 }
@@ -56,7 +62,10 @@ fn every_folder_is_on_the_readmes_map() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let hidden = name.starts_with('.') || name == "target";
         if entry.path().is_dir() && !hidden {
-            assert!(readme.contains(&format!("`{name}/`")), "README.md's map lacks {name}/");
+            assert!(
+                readme.contains(&format!("`{name}/`")),
+                "README.md's map lacks {name}/"
+            );
         }
     }
 }

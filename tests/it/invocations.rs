@@ -80,7 +80,12 @@ fn types_in_and_out_are_independent() {
     for (content_type, body) in bodies {
         for (accept, expected) in replies {
             let reply = server.invoke_accepting(content_type, accept, body);
-            assert_eq!(reply.status, 200, "{content_type} to {accept}: {}", reply.text());
+            assert_eq!(
+                reply.status,
+                200,
+                "{content_type} to {accept}: {}",
+                reply.text()
+            );
             assert_eq!(reply.header("content-type"), Some(accept));
             assert_eq!(reply.body, expected, "{content_type} to {accept}");
         }
@@ -94,7 +99,10 @@ fn types_in_and_out_are_independent() {
 fn parameters_case_and_unknown_headers_are_ignored() {
     let server = Server::on("sum4").ready();
     for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
-        assert_eq!(server.invoke(content_type, "[[1,2,3,4]]").text(), "[[10.0]]");
+        assert_eq!(
+            server.invoke(content_type, "[[1,2,3,4]]").text(),
+            "[[10.0]]"
+        );
     }
     let reply = server.send(
         "POST",
@@ -231,7 +239,10 @@ fn chunked_bodies_and_large_ones_are_read_whole() {
     let body = format!("[{}]", vec!["[1,2,3,4]"; rows].join(","));
     let reply = server.invoke_accepting("application/json", "text/csv", body);
     assert_eq!(reply.status, 200, "{}", reply.text());
-    assert_eq!(reply.text().lines().filter(|line| *line == "10").count(), rows);
+    assert_eq!(
+        reply.text().lines().filter(|line| *line == "10").count(),
+        rows
+    );
 }
 
 #[test]

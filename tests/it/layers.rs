@@ -43,7 +43,11 @@ fn nobody_mentions(folder: &str, modules: &[&str], except: &[&str], rule: &str) 
     let root = root();
     let mut broken = Vec::new();
     for file in sources(&root.join(folder)) {
-        let name = file.strip_prefix(&root).expect("inside").display().to_string();
+        let name = file
+            .strip_prefix(&root)
+            .expect("inside")
+            .display()
+            .to_string();
         let is_test = name.ends_with("tests.rs") || name.contains("_tests.rs");
         if is_test || except.iter().any(|e| name.starts_with(e)) {
             continue;
@@ -61,7 +65,18 @@ fn nobody_mentions(folder: &str, modules: &[&str], except: &[&str], rule: &str) 
 fn scaling_imports_nothing_of_ours_and_is_pure() {
     nobody_mentions(
         "scaling/src",
-        &["inference", "sidecar", "probe", "plimsoll", "tokio", "std::fs", "std::net", "std::io", "std::env", "std::thread"],
+        &[
+            "inference",
+            "sidecar",
+            "probe",
+            "plimsoll",
+            "tokio",
+            "std::fs",
+            "std::net",
+            "std::io",
+            "std::env",
+            "std::thread",
+        ],
         &[],
         "scaling imports nothing of ours and does no I/O",
     );
@@ -75,28 +90,68 @@ fn scaling_imports_nothing_of_ours_and_is_pure() {
 
 #[test]
 fn server_and_sidecar_do_not_know_each_other() {
-    nobody_mentions("inference/src", &["sidecar", "probe", "plimsoll"], &[], "inference → scaling only");
-    nobody_mentions("sidecar/src", &["inference", "probe", "plimsoll"], &[], "sidecar → scaling only");
-    nobody_mentions("probe/src", &["inference", "sidecar", "plimsoll"], &[], "probe → scaling only");
+    nobody_mentions(
+        "inference/src",
+        &["sidecar", "probe", "plimsoll"],
+        &[],
+        "inference → scaling only",
+    );
+    nobody_mentions(
+        "sidecar/src",
+        &["inference", "probe", "plimsoll"],
+        &[],
+        "sidecar → scaling only",
+    );
+    nobody_mentions(
+        "probe/src",
+        &["inference", "sidecar", "plimsoll"],
+        &[],
+        "probe → scaling only",
+    );
 }
 
 #[test]
 fn each_foreign_vocabulary_stays_in_its_room() {
     let http = ["inference/src/http/", "inference/src/server.rs"];
-    nobody_mentions("inference/src", &["axum", "hyper", "hyper_util"], &http, "only http knows axum and hyper");
+    nobody_mentions(
+        "inference/src",
+        &["axum", "hyper", "hyper_util"],
+        &http,
+        "only http knows axum and hyper",
+    );
     let ort = ["inference/src/runtime/ort.rs"];
-    nobody_mentions("inference/src", &["ort"], &ort, "only runtime/ort.rs knows ONNX Runtime");
+    nobody_mentions(
+        "inference/src",
+        &["ort"],
+        &ort,
+        "only runtime/ort.rs knows ONNX Runtime",
+    );
     let aws = ["sidecar/src/publisher/cloudwatch/"];
     nobody_mentions(
         "sidecar/src",
-        &["aws_config", "aws_sdk_cloudwatch", "aws_smithy_http_client", "aws_smithy_types"],
+        &[
+            "aws_config",
+            "aws_sdk_cloudwatch",
+            "aws_smithy_http_client",
+            "aws_smithy_types",
+        ],
         &aws,
         "only publisher/cloudwatch knows AWS",
     );
     let gpu = ["sidecar/src/sources/gpu.rs"];
-    nobody_mentions("sidecar/src", &["nvml_wrapper"], &gpu, "only sources/gpu.rs knows NVML");
+    nobody_mentions(
+        "sidecar/src",
+        &["nvml_wrapper"],
+        &gpu,
+        "only sources/gpu.rs knows NVML",
+    );
     let host = ["sidecar/src/sources/host.rs"];
-    nobody_mentions("sidecar/src", &["sysinfo"], &host, "only sources/host.rs knows sysinfo");
+    nobody_mentions(
+        "sidecar/src",
+        &["sysinfo"],
+        &host,
+        "only sources/host.rs knows sysinfo",
+    );
 }
 
 #[test]
@@ -104,7 +159,12 @@ fn rooms_of_the_server_import_one_way() {
     let rule = "http → codec, scheduler → runtime → model, tensor";
     nobody_mentions(
         "inference/src/codec",
-        &["crate::http", "crate::scheduler", "crate::runtime", "crate::server"],
+        &[
+            "crate::http",
+            "crate::scheduler",
+            "crate::runtime",
+            "crate::server",
+        ],
         &[],
         rule,
     );
@@ -116,7 +176,12 @@ fn rooms_of_the_server_import_one_way() {
     );
     nobody_mentions(
         "inference/src/runtime",
-        &["crate::http", "crate::codec", "crate::scheduler", "crate::server"],
+        &[
+            "crate::http",
+            "crate::codec",
+            "crate::scheduler",
+            "crate::server",
+        ],
         &[],
         rule,
     );
@@ -124,7 +189,13 @@ fn rooms_of_the_server_import_one_way() {
 
 #[test]
 fn the_environment_is_read_in_one_place() {
-    for folder in ["inference/src", "sidecar/src", "scaling/src", "probe/src", "cli/src"] {
+    for folder in [
+        "inference/src",
+        "sidecar/src",
+        "scaling/src",
+        "probe/src",
+        "cli/src",
+    ] {
         nobody_mentions(
             folder,
             &["std::env", "env"],

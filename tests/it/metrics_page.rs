@@ -28,12 +28,21 @@ fn counts_every_answer_by_its_kind() {
     assert_eq!(metric(&page, "plimsoll_invocations_total"), 13.0, "{page}");
     assert_eq!(metric(&page, "plimsoll_client_errors_total"), 3.0);
     assert_eq!(metric(&page, "plimsoll_server_errors_total"), 0.0);
-    assert_eq!(metric(&page, "plimsoll_request_latency_seconds_count"), 13.0);
-    assert_eq!(metric(&page, "plimsoll_inference_latency_seconds_count"), 10.0);
+    assert_eq!(
+        metric(&page, "plimsoll_request_latency_seconds_count"),
+        13.0
+    );
+    assert_eq!(
+        metric(&page, "plimsoll_inference_latency_seconds_count"),
+        10.0
+    );
     assert_eq!(metric(&page, "plimsoll_queue_latency_seconds_count"), 10.0);
     let spent = metric(&page, "plimsoll_request_latency_seconds_sum");
     let inside = metric(&page, "plimsoll_inference_latency_seconds_sum");
-    assert!(spent > inside && inside > 0.0, "{spent} s, of which {inside} s in the model");
+    assert!(
+        spent > inside && inside > 0.0,
+        "{spent} s, of which {inside} s in the model"
+    );
 }
 
 #[test]
@@ -42,19 +51,23 @@ fn every_metric_of_the_catalogue_is_there_but_for_absent_devices() {
     assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
     let gpu = [Metric::GPUUtilization, Metric::GPUMemoryUtilization];
     // Readings come with the first frames.
-    eventually("every metric is on the page", Duration::from_secs(10), || {
-        let page = server.get("/metrics").text();
-        let missing: Vec<_> = Metric::ALL
-            .iter()
-            .filter(|metric| !gpu.contains(metric))
-            .filter(|metric| !page.contains(&format!("\nplimsoll_{}", stem(**metric))))
-            .collect();
-        if missing.is_empty() {
-            return Some(());
-        }
-        // A machine without a memory limit or a quota still has its own size.
-        (missing == [&Metric::CPUThrottled]).then_some(())
-    });
+    eventually(
+        "every metric is on the page",
+        Duration::from_secs(10),
+        || {
+            let page = server.get("/metrics").text();
+            let missing: Vec<_> = Metric::ALL
+                .iter()
+                .filter(|metric| !gpu.contains(metric))
+                .filter(|metric| !page.contains(&format!("\nplimsoll_{}", stem(**metric))))
+                .collect();
+            if missing.is_empty() {
+                return Some(());
+            }
+            // A machine without a memory limit or a quota still has its own size.
+            (missing == [&Metric::CPUThrottled]).then_some(())
+        },
+    );
     let page = server.get("/metrics").text();
     assert!(page.len() < 64 * 1024, "{} bytes", page.len());
     if !std::path::Path::new("/dev/nvidia0").exists() {
@@ -69,7 +82,8 @@ fn stem(metric: Metric) -> String {
     for (i, c) in name.iter().enumerate() {
         let starts_word = c.is_uppercase()
             && i > 0
-            && (name[i - 1].is_lowercase() || name.get(i + 1).is_some_and(|next| next.is_lowercase()));
+            && (name[i - 1].is_lowercase()
+                || name.get(i + 1).is_some_and(|next| next.is_lowercase()));
         if starts_word {
             stem.push('_');
         }
@@ -91,7 +105,11 @@ fn answers_at_once_while_every_slot_is_busy() {
         std::thread::sleep(Duration::from_millis(50));
         let begun = Instant::now();
         let page = server.get("/metrics").text();
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
         assert!(page.contains("plimsoll_concurrency"), "{page}");
         for reply in load {
             assert_eq!(reply.join().expect("a reply"), 200);

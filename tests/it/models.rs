@@ -10,7 +10,8 @@ const TOLERANCE: f64 = 0.02;
 fn pair(name: &str) -> (Value, Value) {
     let read = |file: &str| {
         let path = root().join("models").join(name).join(file);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
     (read("request.json"), read("reply.json"))
@@ -26,7 +27,9 @@ fn alike(found: &Value, expected: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
         }
         (a, b) => a == b,
     }
@@ -64,10 +67,17 @@ fn ask_tells_what_a_file_is() {
             .arg(root().join(file))
             .output()
             .expect("python3 runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    for (file, label) in [("inference/src/server.rs", "rust"), ("models/magika/ask.py", "python")] {
+    for (file, label) in [
+        ("inference/src/server.rs", "rust"),
+        ("models/magika/ask.py", "python"),
+    ] {
         let answer = ask(file);
         assert!(answer.contains(label), "{file}: {answer}");
     }

@@ -115,8 +115,15 @@ fn a_model_without_inputs_answers_an_empty_body() {
 #[test]
 fn a_port_without_a_rank_takes_any() {
     let server = Server::on("rank").ready();
-    assert!(server.log().contains("x float32 of any shape"), "{}", server.log());
-    for (data, shape) in [(json!([1.0, 2.0]), json!([2])), (json!([[[1.0], [2.0]]]), json!([1, 2, 1]))] {
+    assert!(
+        server.log().contains("x float32 of any shape"),
+        "{}",
+        server.log()
+    );
+    for (data, shape) in [
+        (json!([1.0, 2.0]), json!([2])),
+        (json!([[[1.0], [2.0]]]), json!([1, 2, 1])),
+    ] {
         let reply = server.ask(&json!({"inputs": {"x": data}}));
         assert_eq!(reply["outputs"]["shape"], shape, "{reply}");
     }
@@ -126,7 +133,10 @@ fn a_port_without_a_rank_takes_any() {
 fn bfloat16_goes_through() {
     let server = Server::on("bf16").ready();
     let reply = server.ask(&json!({"inputs": {"wide": [1.0, -2.5], "back": [0.5, 4.0]}}));
-    assert_eq!(reply, json!({"outputs": {"narrow": [1.0, -2.5], "forth": [0.5, 4.0]}}));
+    assert_eq!(
+        reply,
+        json!({"outputs": {"narrow": [1.0, -2.5], "forth": [0.5, 4.0]}})
+    );
 }
 
 #[test]
@@ -142,7 +152,11 @@ fn sequences_of_tensors_are_arrays() {
 #[test]
 fn optional_outputs_are_said_to_be_what_they_are() {
     let server = Server::on("optional").ready();
-    assert!(server.log().contains("maybe optional(float32"), "{}", server.log());
+    assert!(
+        server.log().contains("maybe optional(float32"),
+        "{}",
+        server.log()
+    );
     let reply = server.ask(&json!({"inputs": {"x": [1.0]}}));
     assert_eq!(reply, json!({"outputs": [1.0]}));
 }
@@ -166,7 +180,9 @@ fn zip_maps_are_objects_by_class() {
 fn a_fixed_batch_is_recognised_and_said() {
     let server = Server::on("iris").ready();
     assert!(
-        server.log().contains("every request brings exactly 3 record(s)"),
+        server
+            .log()
+            .contains("every request brings exactly 3 record(s)"),
         "{}",
         server.log()
     );
@@ -181,7 +197,10 @@ fn a_fixed_batch_is_recognised_and_said() {
         let label = prediction["label"].as_i64().expect("a label");
         let best = prediction["probabilities"]
             .as_object()
-            .and_then(|map| map.iter().max_by(|a, b| a.1.as_f64().partial_cmp(&b.1.as_f64()).unwrap()))
+            .and_then(|map| {
+                map.iter()
+                    .max_by(|a, b| a.1.as_f64().partial_cmp(&b.1.as_f64()).unwrap())
+            })
             .map(|(class, _)| class.clone());
         assert_eq!(best, Some(label.to_string()), "{reply}");
     }
@@ -201,14 +220,20 @@ fn an_error_inside_the_graph_is_500_and_the_next_request_works() {
 #[test]
 fn an_initializer_that_may_be_overridden_need_not_be_sent() {
     let server = Server::on("overridable").ready();
-    assert_eq!(server.ask(&json!({"inputs": {"x": [3.0]}})), json!({"outputs": [7.0]}));
+    assert_eq!(
+        server.ask(&json!({"inputs": {"x": [3.0]}})),
+        json!({"outputs": [7.0]})
+    );
 }
 
 #[test]
 fn free_text_port_names_work() {
     let server = Server::on("odd_names").ready();
     let reply = server.ask(&json!({"inputs": {"x.1": [3.0], "onnx::Flatten_0": [1.0]}}));
-    assert_eq!(reply, json!({"outputs": {"4195": [4.0], "{\"1\": \"one\"}": [2.0]}}));
+    assert_eq!(
+        reply,
+        json!({"outputs": {"4195": [4.0], "{\"1\": \"one\"}": [2.0]}})
+    );
 }
 
 #[test]

@@ -37,7 +37,10 @@ fn a_full_queue_is_503_with_retry_after_and_ping_stays_200() {
     });
     let (served, refused) = (served.into_inner(), refused.into_inner());
     assert_eq!(served + refused, 12);
-    assert!(served >= 3 && refused >= 1, "{served} served, {refused} refused");
+    assert!(
+        served >= 3 && refused >= 1,
+        "{served} served, {refused} refused"
+    );
 
     // All of it is counted, and the server is as good as new.
     assert_eq!(server.ask(&json!([[1, 2, 3, 4]])), json!([[10.0]]));

@@ -78,7 +78,11 @@ fn answers_in_milliseconds_while_every_slot_is_busy() {
     let median = pings[pings.len() / 2];
     // The contract's limit is 2 s; the runs take a hundred milliseconds and more each, so a
     // ping that waited for one would show.
-    assert!(median < Duration::from_millis(50), "{median:?} of {}", pings.len());
+    assert!(
+        median < Duration::from_millis(50),
+        "{median:?} of {}",
+        pings.len()
+    );
 }
 
 #[test]

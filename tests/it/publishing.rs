@@ -86,7 +86,11 @@ fn statistics_agree_with_the_requests_that_were_sent() {
     leave(&mut server);
 
     let captured = cloudwatch.captured();
-    assert_eq!(captured["refused"], serde_json::json!([]), "AWS's limits hold");
+    assert_eq!(
+        captured["refused"],
+        serde_json::json!([]),
+        "AWS's limits hold"
+    );
     let rows = cloudwatch.read_back(NAMESPACE);
     let read = |name, what| statistic(&rows, name, what);
     assert_eq!(read("Invocations", "Sum"), 45.0);
@@ -102,10 +106,19 @@ fn statistics_agree_with_the_requests_that_were_sent() {
         assert_eq!(read(name, "SampleCount"), samples, "{name}");
         let sum = read(name, "Sum");
         let on_the_page = 1e6 * metric(&page, &format!("plimsoll_{stem}_latency_seconds_sum"));
-        assert!((sum - on_the_page).abs() <= 0.001 * on_the_page + 1.0, "{name}: {sum} µs, {on_the_page} µs on the page");
+        assert!(
+            (sum - on_the_page).abs() <= 0.001 * on_the_page + 1.0,
+            "{name}: {sum} µs, {on_the_page} µs on the page"
+        );
         let average = read(name, "Average");
-        assert!((average - sum / samples).abs() <= 1e-6 * average.max(1.0), "{name}");
-        assert!(read(name, "Minimum") <= average && average <= read(name, "Maximum"), "{name}");
+        assert!(
+            (average - sum / samples).abs() <= 1e-6 * average.max(1.0),
+            "{name}"
+        );
+        assert!(
+            read(name, "Minimum") <= average && average <= read(name, "Maximum"),
+            "{name}"
+        );
     }
 
     // One request in ten (of those that ran) was forty times as long.
@@ -129,13 +142,22 @@ fn statistics_agree_with_the_requests_that_were_sent() {
             assert_eq!(datum["StorageResolution"], 1, "{datum}");
         }
     }
-    for name in ["OfferedLoad", "Concurrency", "CPUUtilization", "MemoryUtilization", "SlotUtilization"] {
+    for name in [
+        "OfferedLoad",
+        "Concurrency",
+        "CPUUtilization",
+        "MemoryUtilization",
+        "SlotUtilization",
+    ] {
         assert!(read(name, "SampleCount") >= 1.0, "{name}");
         assert!(read(name, "Minimum") >= 0.0, "{name}");
     }
     assert!(read("Concurrency", "Maximum") >= 1.0);
-    assert!(rows.iter().all(|row| !row["metric"].as_str().is_some_and(|m| m.starts_with("GPU")))
-        || std::path::Path::new("/dev/nvidia0").exists());
+    assert!(
+        rows.iter()
+            .all(|row| !row["metric"].as_str().is_some_and(|m| m.starts_with("GPU")))
+            || std::path::Path::new("/dev/nvidia0").exists()
+    );
 }
 
 #[test]
@@ -159,7 +181,9 @@ fn without_dimensions_one_line_says_so_and_nothing_leaves() {
     assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
     leave(&mut server);
     let log = server.log();
-    let lines = log.lines().filter(|line| line.contains("no dimensions are set"));
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("no dimensions are set"));
     assert_eq!(lines.count(), 1, "{log}");
     assert_eq!(cloudwatch.captured()["calls"], serde_json::json!([]));
     assert_eq!(server.stdout(), Vec::<String>::new());
@@ -175,11 +199,17 @@ fn emf_events(server: &Server) -> Vec<Value> {
     for event in &events {
         let stamp = event["_aws"]["Timestamp"].as_u64().expect("milliseconds");
         assert!(stamp > 1_600_000_000_000, "{stamp}");
-        for directive in event["_aws"]["CloudWatchMetrics"].as_array().expect("directives") {
+        for directive in event["_aws"]["CloudWatchMetrics"]
+            .as_array()
+            .expect("directives")
+        {
             assert_eq!(directive["Namespace"], NAMESPACE);
             for dimension in directive["Dimensions"].as_array().into_iter().flatten() {
                 for name in dimension.as_array().expect("names") {
-                    assert!(event[name.as_str().unwrap()].is_string(), "{name} at the root");
+                    assert!(
+                        event[name.as_str().unwrap()].is_string(),
+                        "{name} at the root"
+                    );
                 }
             }
             let metrics = directive["Metrics"].as_array().expect("metrics");
@@ -190,7 +220,9 @@ fn emf_events(server: &Server) -> Vec<Value> {
                 let finite = |v: &Value| v.as_f64().is_some_and(f64::is_finite);
                 assert!(
                     (1..=100).contains(&values)
-                        && value.as_array().map_or_else(|| finite(value), |v| v.iter().all(finite)),
+                        && value
+                            .as_array()
+                            .map_or_else(|| finite(value), |v| v.iter().all(finite)),
                     "{metric}: {value}"
                 );
             }
@@ -234,7 +266,8 @@ fn embedded_metric_format_says_the_same_on_stdout() {
 #[test]
 fn missing_region_credentials_or_permission_fall_back_to_stdout_and_say_why() {
     let cloudwatch = CloudWatch::start();
-    let cases: [(&[(&str, &str)], &str, &str); 3] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(Variables, &str, &str); 3] = [
         (&[("AWS_REGION", "")], "ok", "AWS_REGION"),
         (
             &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
@@ -256,7 +289,9 @@ fn missing_region_credentials_or_permission_fall_back_to_stdout_and_say_why() {
         let log = server.log();
         let said = log
             .lines()
-            .filter(|line| line.contains("stdout") && line.contains(named) && !line.contains("metrics  auto"))
+            .filter(|line| {
+                line.contains("stdout") && line.contains(named) && !line.contains("metrics  auto")
+            })
             .count();
         assert_eq!(said, 1, "{named}: {log}");
         assert_eq!(sum(&emf_events(&server), "Invocations"), 1.0, "{named}");
@@ -279,7 +314,11 @@ fn a_failing_or_hanging_cloudwatch_never_touches_serving() {
         assert_eq!(server.get("/ping").status, 200);
         let begun = Instant::now();
         leave(&mut server);
-        assert!(begun.elapsed() < Duration::from_secs(8), "{fault}: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "{fault}: {:?}",
+            begun.elapsed()
+        );
     }
 }
 

@@ -17,7 +17,11 @@ fn an_idle_server_leaves_with_0_within_5_seconds() {
     let status = server.wait(Duration::from_secs(5));
     assert_eq!(status.code(), Some(0), "{}", server.log());
     // The platform's balancer gets time to notice.
-    assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() > Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -26,7 +30,11 @@ fn an_interrupt_from_a_terminal_does_not_linger() {
     let begun = Instant::now();
     server.signal("INT");
     assert_eq!(server.wait(Duration::from_secs(5)).code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -59,7 +67,11 @@ fn a_request_that_is_running_is_finished() {
     });
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(server.wait(Duration::from_secs(25)).code(), Some(0));
-    assert!(left.elapsed() < Duration::from_secs(8), "{:?}", left.elapsed());
+    assert!(
+        left.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        left.elapsed()
+    );
 }
 
 #[test]
@@ -68,5 +80,10 @@ fn told_to_stop_while_loading_it_stops() {
     // Signal handlers are installed before the load begins.
     std::thread::sleep(Duration::from_millis(300));
     server.signal("TERM");
-    assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0), "{}", server.log());
+    assert_eq!(
+        server.wait(Duration::from_secs(10)).code(),
+        Some(0),
+        "{}",
+        server.log()
+    );
 }

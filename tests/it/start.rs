@@ -28,7 +28,10 @@ fn broken_models_are_refused_with_the_reason() {
     ] {
         let log = refused(name);
         assert!(log.contains(expected), "{name}: {log}");
-        assert!(!log.contains(".cc:") && !log.contains("onnxruntime_src"), "{name}: {log}");
+        assert!(
+            !log.contains(".cc:") && !log.contains("onnxruntime_src"),
+            "{name}: {log}"
+        );
     }
 }
 
@@ -36,14 +39,20 @@ fn broken_models_are_refused_with_the_reason() {
 fn a_missing_model_folder_is_named() {
     let (code, log) = Server::on_folder(std::path::Path::new("/nonexistent")).refused();
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("/model") && log.contains("SAGEMAKER_BASE_DIR"), "{log}");
+    assert!(
+        log.contains("/model") && log.contains("SAGEMAKER_BASE_DIR"),
+        "{log}"
+    );
 }
 
 #[test]
 fn a_library_that_is_missing_or_something_else_is_named() {
     for (library, expected) in [
         ("/nonexistent/libonnxruntime.so", "is missing"),
-        (root().join("README.md").to_str().unwrap(), "cannot be loaded"),
+        (
+            root().join("README.md").to_str().unwrap(),
+            "cannot be loaded",
+        ),
         ("/lib/x86_64-linux-gnu/libm.so.6", "is not ONNX Runtime"),
     ] {
         if library.ends_with("libm.so.6") && !std::path::Path::new(library).exists() {
@@ -89,7 +98,9 @@ fn a_library_that_is_too_old_is_named_with_its_version() {
 
 #[test]
 fn the_library_is_found_without_help() {
-    let server = Server::on("sum4").env("PLIMSOLL_ONNXRUNTIME_LIBRARY", "").ready();
+    let server = Server::on("sum4")
+        .env("PLIMSOLL_ONNXRUNTIME_LIBRARY", "")
+        .ready();
     assert!(server.log().contains("ONNX Runtime 1."), "{}", server.log());
 }
 
@@ -97,7 +108,9 @@ fn the_library_is_found_without_help() {
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
     let port = taken.local_addr().unwrap().port().to_string();
-    let (code, log) = Server::on("sum4").env("SAGEMAKER_BIND_TO_PORT", &port).refused();
+    let (code, log) = Server::on("sum4")
+        .env("SAGEMAKER_BIND_TO_PORT", &port)
+        .refused();
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains(&port) && log.contains("free port"), "{log}");
 }
@@ -146,7 +159,10 @@ fn json_logs_are_one_object_a_line() {
     assert!(log.lines().count() > 5, "{log}");
     for line in log.lines() {
         let event: serde_json::Value = serde_json::from_str(line).expect(line);
-        assert!(event["message"].is_string() && event["level"] == "INFO", "{line}");
+        assert!(
+            event["message"].is_string() && event["level"] == "INFO",
+            "{line}"
+        );
     }
 }
 
@@ -159,7 +175,11 @@ fn models_are_found_in_every_layout() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::copy(&whole, &file).expect("copied");
         let server = Server::on_folder(dir.path()).ready();
-        assert_eq!(server.invoke("text/csv", "1,2,3,4").text(), "10", "{layout}");
+        assert_eq!(
+            server.invoke("text/csv", "1,2,3,4").text(),
+            "10",
+            "{layout}"
+        );
     }
 }
 

@@ -4,6 +4,7 @@
 //! can carry the outputs, the highest `q` wins; equal ones go by the order of the list; a wildcard
 //! takes the preferred type, which is the deployer's default, else the request's own, else JSON.
 
+use super::error::quoted;
 use super::{chosen, content_type, Dialect, Format, NotAcceptable, ReplyHint};
 use crate::model::{PortType, Signature};
 use crate::tensor::ElementType;
@@ -56,7 +57,8 @@ pub fn negotiate(
             obstacle(format, &hint.dialect, signature).unwrap_or_default()
         ))),
         None => Err(NotAcceptable(format!(
-            "no accepted type can be written; offered are {}",
+            "accept {} names no type that can be written; offered are {}",
+            quoted(accept),
             Format::LIST
         ))),
     }
@@ -294,7 +296,7 @@ mod tests {
             let error = negotiate(Some(accept), None, &hint(Format::Json), &sum4()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "no accepted type can be written; offered are application/json, text/csv, application/x-npy",
+                format!("accept {accept:?} names no type that can be written; offered are application/json, text/csv, application/x-npy"),
                 "{accept}"
             );
         }

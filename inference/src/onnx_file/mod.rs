@@ -189,10 +189,7 @@ fn graph_facts(graph: &[u8], facts: &mut Facts) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn external_location(
-    tensor: &[u8],
-    external: &mut BTreeMap<String, u64>,
-) -> Result<(), Malformed> {
+fn external_location(tensor: &[u8], external: &mut BTreeMap<String, u64>) -> Result<(), Malformed> {
     let (mut location, mut offset, mut length) = (None, 0u64, 0u64);
     for field in fields(tensor) {
         let field = field?;

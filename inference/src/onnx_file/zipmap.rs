@@ -263,7 +263,11 @@ mod tests {
         let zip = node_bytes("ZipMap", "scores", "probability", &[0, 1]);
         let reader = node_bytes("SequenceLength", "probability", "n", &[]);
         assert!(strip(&model(&[zip.clone(), reader], &["probability"])).is_none());
-        assert!(strip(&model(&[zip.clone()], &["probability", "scores"])).is_none());
+        assert!(strip(&model(
+            std::slice::from_ref(&zip),
+            &["probability", "scores"]
+        ))
+        .is_none());
         assert!(strip(&model(&[zip], &["other"])).is_none());
     }
 }

@@ -232,7 +232,7 @@ fn version(library: &Path) -> Option<String> {
         let base = library
             .get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase")
             .ok()?();
-        let version = ((*base.as_ref()?).GetVersionString)();
+        let version = (base.as_ref()?.GetVersionString)();
         if version.is_null() {
             return None;
         }
@@ -699,6 +699,9 @@ mod tests {
             "indices element out of data bounds, idx=9 must be within the inclusive range [-3,2]"
         );
         let message = "[ONNXRuntimeError] : 1 : FAIL : tensorprotoutils.cc:2201 GetExtData External initializer: table is too short";
-        assert_eq!(last_cause(message), "External initializer: table is too short");
+        assert_eq!(
+            last_cause(message),
+            "External initializer: table is too short"
+        );
     }
 }

@@ -84,7 +84,14 @@ impl CloudWatch {
     /// What boto3 reads back of a namespace, one row per metric.
     pub fn read_back(&self, namespace: &str) -> Vec<Value> {
         let output = python("read_back.py")
-            .args(["--endpoint", &self.url, "--namespace", namespace, "--region", "eu-west-1"])
+            .args([
+                "--endpoint",
+                &self.url,
+                "--namespace",
+                namespace,
+                "--region",
+                "eu-west-1",
+            ])
             .stderr(Stdio::inherit())
             .output()
             .expect("python3 runs");

@@ -18,7 +18,14 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "plimsoll", "--bin", "plimsoll"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "plimsoll",
+                "--bin",
+                "plimsoll",
+            ])
             .args(["--message-format", "json"])
             .current_dir(root())
             .stderr(Stdio::inherit())
@@ -212,7 +219,9 @@ impl Server {
     /// Waits for its end.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let child = &mut self.child;
-        eventually("the server leaves", limit, || child.try_wait().expect("wait"))
+        eventually("the server leaves", limit, || {
+            child.try_wait().expect("wait")
+        })
     }
 
     /// Waits until its output is read to the end; after [`Server::wait`].
@@ -273,7 +282,12 @@ impl Server {
     }
 
     /// POST /invocations with an `Accept`.
-    pub fn invoke_accepting(&self, content_type: &str, accept: &str, body: impl AsRef<[u8]>) -> Reply {
+    pub fn invoke_accepting(
+        &self,
+        content_type: &str,
+        accept: &str,
+        body: impl AsRef<[u8]>,
+    ) -> Reply {
         let headers = [("Content-Type", content_type), ("Accept", accept)];
         self.send("POST", "/invocations", &headers, body.as_ref())
     }
