@@ -1,13 +1,13 @@
 //! Floor (b): ONNX Runtime alone, through its C interface: one session, one thread, no spinning,
 //! inputs and outputs allocated once.
 
-use std::ffi::{c_char, CString};
+use std::ffi::{c_char, CStr, CString};
 use std::ptr;
 use std::time::{Duration, Instant};
 
 use ort::environment::Environment;
 use ort::session::Session;
-use ort::sys::{OrtSession, OrtValue};
+use ort::sys::OrtValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, ValueType};
 use ort::AsPointer;
 use rustix::time::{clock_gettime, ClockId};
@@ -25,25 +25,15 @@ pub(crate) fn measure(words: &[String]) -> Result<()> {
         return Err(format!("{WORD} LIBRARY MODEL SECONDS").into());
     };
     let time = Duration::try_from_secs_f64(seconds.parse()?)?;
-    let environment = ort::init_from(library)?.with_telemetry(false).build()?;
-    let mut session = open(&environment, model)?;
-    let (input_names, inputs) = ports(session.inputs())?;
-    let (output_names, outputs) = ports(session.outputs())?;
-    let bare = Bare {
-        session: session.ptr_mut(),
-        input_names: input_names.iter().map(|name| name.as_ptr()).collect(),
-        inputs: inputs.iter().map(AsPointer::ptr).collect(),
-        output_names: output_names.iter().map(|name| name.as_ptr()).collect(),
-        outputs: outputs.iter().map(|value| value.ptr().cast_mut()).collect(),
-    };
+    let bare = Bare::open(library, model)?;
     for _ in 0..10 * BLOCK {
-        run(&bare)?;
+        bare.run()?;
     }
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut runs = 0u64;
     while start.elapsed() < time {
         for _ in 0..BLOCK {
-            run(&bare)?;
+            bare.run()?;
         }
         runs += u64::from(BLOCK);
     }
@@ -81,52 +71,87 @@ fn ports(outlets: &[Outlet]) -> Result<(Vec<CString>, Vec<DynValue>)> {
     Ok((names, values))
 }
 
-/// What the C function takes, laid out once.
-struct Bare {
-    session: *mut OrtSession,
+/// A model and what the C function takes to run it, laid out once.
+pub(crate) struct Bare {
+    session: Session,
+    inputs: (Vec<CString>, Vec<DynValue>),
+    outputs: (Vec<CString>, Vec<DynValue>),
+    lists: Lists,
+}
+
+/// Pointers into [`Bare`]'s own names and values.
+struct Lists {
     input_names: Vec<*const c_char>,
     inputs: Vec<*const OrtValue>,
     output_names: Vec<*const c_char>,
     outputs: Vec<*mut OrtValue>,
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the floor is the C function itself; a safe call costs 1 µs more"
-)]
-fn run(bare: &Bare) -> Result<()> {
-    // The outputs are handed over as a fresh list of pointers, as the function may write to it.
-    let mut outputs = [ptr::null_mut(); 8];
-    let outputs = outputs
-        .get_mut(..bare.outputs.len())
-        .ok_or("more than 8 outputs")?;
-    outputs.copy_from_slice(&bare.outputs);
-    // SAFETY: session, names and values are owned by the caller and outlive the call; the lists
-    // are as long as told; every output is a value of the port's type and shape, which the
-    // function fills and leaves with its owner; null run options mean the defaults.
-    let status = unsafe {
-        (ort::api().Run)(
-            bare.session,
-            ptr::null(),
-            bare.input_names.as_ptr(),
-            bare.inputs.as_ptr(),
-            bare.inputs.len(),
-            bare.output_names.as_ptr(),
-            bare.output_names.len(),
-            outputs.as_mut_ptr(),
-        )
-    };
-    if status.0.is_null() {
-        return Ok(());
+impl Bare {
+    pub(crate) fn open(library: &str, model: &str) -> Result<Self> {
+        let environment = ort::init_from(library)?.with_telemetry(false).build()?;
+        let session = open(&environment, model)?;
+        let inputs = ports(session.inputs())?;
+        let outputs = ports(session.outputs())?;
+        // Names and values live on the heap: moving their lists does not move them.
+        let lists = Lists {
+            input_names: inputs.0.iter().map(|name| name.as_ptr()).collect(),
+            inputs: inputs.1.iter().map(AsPointer::ptr).collect(),
+            output_names: outputs.0.iter().map(|name| name.as_ptr()).collect(),
+            outputs: outputs
+                .1
+                .iter()
+                .map(|value| value.ptr().cast_mut())
+                .collect(),
+        };
+        Ok(Self {
+            session,
+            inputs,
+            outputs,
+            lists,
+        })
     }
-    // SAFETY: the status is not null and is read, then released, once.
-    let text = unsafe {
-        let text = std::ffi::CStr::from_ptr((ort::api().GetErrorMessage)(status.0));
-        let text = text.to_string_lossy().into_owned();
-        (ort::api().ReleaseStatus)(status.0);
-        text
-    };
-    Err(format!("ONNX Runtime: {text}").into())
+
+    #[expect(
+        unsafe_code,
+        reason = "the floor is the C function; a safe call costs 1 µs more"
+    )]
+    pub(crate) fn run(&self) -> Result<()> {
+        debug_assert_eq!(self.inputs.1.len(), self.lists.inputs.len());
+        // The outputs are handed over as a fresh list, as the function may write to it.
+        let mut outputs = [ptr::null_mut(); 8];
+        let outputs = outputs
+            .get_mut(..self.outputs.1.len())
+            .ok_or("more than 8 outputs")?;
+        outputs.copy_from_slice(&self.lists.outputs);
+        // SAFETY: session, names and values are owned by `self`; the lists are as long as told;
+        // every output is a value of the port's type and shape, which the function fills and
+        // leaves with its owner; null run options mean the defaults. `Bare` holds raw pointers, so
+        // it stays on one thread: no two runs at a time.
+        let status = unsafe {
+            (ort::api().Run)(
+                self.session.ptr().cast_mut(),
+                ptr::null(),
+                self.lists.input_names.as_ptr(),
+                self.lists.inputs.as_ptr(),
+                self.lists.inputs.len(),
+                self.lists.output_names.as_ptr(),
+                self.lists.output_names.len(),
+                outputs.as_mut_ptr(),
+            )
+        };
+        if status.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the status is not null and is read, then released, once.
+        let text = unsafe {
+            let text = CStr::from_ptr((ort::api().GetErrorMessage)(status.0));
+            let text = text.to_string_lossy().into_owned();
+            (ort::api().ReleaseStatus)(status.0);
+            text
+        };
+        Err(format!("ONNX Runtime: {text}").into())
+    }
 }
 
 fn cpu_seconds() -> f64 {

@@ -101,8 +101,8 @@ fn wait_until_ready(child: &mut Child, log: &PathBuf) -> Result<()> {
     }
 }
 
-/// Starts the echo, answering with `reply`'s body.
-pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply) -> Result<Child> {
+/// Starts the echo, answering with `reply`'s body, with or without a run of the model for each.
+pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply, model: bool) -> Result<Child> {
     let body = setup.scratch().join(format!("reply-{}", reply.body.len()));
     std::fs::write(&body, &reply.body)?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -111,6 +111,9 @@ pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply) -> Result<Child>
         .arg(body)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    if model {
+        command.arg(setup.library()).arg(setup.model());
+    }
     let process = cores.serving(|| Ok(command.spawn()?))?;
     let mut child = Child { process, port: 0 };
     let output = child

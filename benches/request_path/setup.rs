@@ -43,9 +43,9 @@ impl Options {
     pub(crate) fn seconds(&self) -> (Duration, Duration) {
         let ms = |long, short| (Duration::from_millis(long), Duration::from_millis(short));
         if self.quick {
-            ms(500, 150)
+            ms(400, 100)
         } else {
-            ms(2500, 700)
+            ms(2000, 500)
         }
     }
 }

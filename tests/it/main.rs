@@ -15,6 +15,7 @@ mod ping;
 // The demo models, by their known request and reply.
 mod models;
 // Bad models and settings: refused at start, with the reason.
+mod limits;
 mod start;
 // Under load and on the way out.
 mod overload;

@@ -23,6 +23,11 @@ const WORTH_A_SESSION: f64 = 1.3;
 const WORTH_THREADS: f64 = 0.6;
 /// How often two sessions are measured together.
 const JOINT_TRIES: usize = 3;
+/// Copies that together take less than this are not worth a measurement: a session too many costs
+/// nothing, and a neighbour who is busy during the measurement would cost a core for good.
+const CHEAP_BYTES: f64 = 256e6;
+/// …and less than this share of the memory limit.
+const CHEAP_SHARE: f64 = 0.1;
 /// All copies together may take this share of the memory limit.
 const MEMORY_SHARE: f64 = 0.5;
 
@@ -124,10 +129,18 @@ pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool,
     {
         return Ok(pool);
     }
-    let fits = budget
-        .memory_bytes
-        .is_none_or(|limit| (copy_bytes as f64) * (cores as f64) <= limit as f64 * MEMORY_SHARE);
-    if !fits {
+    let all_bytes = copy_bytes as f64 * cores as f64;
+    let within = |share: f64| {
+        budget
+            .memory_bytes
+            .is_none_or(|limit| all_bytes <= limit as f64 * share)
+    };
+    if all_bytes <= CHEAP_BYTES && within(CHEAP_SHARE) {
+        pool.grow(runtime, source, cores)?;
+        pool.reason = format!("{cpus}; one each, because a copy of the model is small");
+        return Ok(pool);
+    }
+    if !within(MEMORY_SHARE) {
         pool.reason = format!(
             "{cpus}; one session, {cores} of about {} MB would not fit half of the memory limit",
             copy_bytes / 1_000_000

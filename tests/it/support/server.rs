@@ -103,6 +103,26 @@ impl Start {
         self
     }
 
+    /// Starts it through another command, such as `taskset -c 0`.
+    pub fn through(mut self, prefix: &[&str]) -> Self {
+        let mut command = Command::new(prefix[0]);
+        command
+            .args(&prefix[1..])
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        self.command = command;
+        self
+    }
+
     /// Starts it without waiting.
     pub fn spawn(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
