@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
-use crate::http::{router, App};
+use crate::http::{App, Routes};
 use crate::locate::{locate, LocateError};
 use crate::model::Signature;
 use crate::onnx_file::{self, zipmap, FileError};
@@ -274,7 +273,7 @@ async fn accept(
     mut phases: watch::Receiver<Phase>,
     open: mpsc::Sender<()>,
 ) {
-    let router = router(app);
+    let routes = Routes::new(app);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -290,7 +289,7 @@ async fn accept(
         };
         tokio::spawn(connection(
             stream,
-            router.clone(),
+            routes.clone(),
             phases.clone(),
             open.clone(),
         ));
@@ -299,7 +298,7 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
-    router: axum::Router,
+    routes: Routes,
     mut phases: watch::Receiver<Phase>,
     _open: mpsc::Sender<()>,
 ) {
@@ -308,7 +307,7 @@ async fn connection(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), routes);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

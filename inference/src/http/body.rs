@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::http::{header, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 use super::error::HttpError;
 use super::App;
@@ -17,7 +17,7 @@ use super::App;
 pub async fn collect(
     app: &App,
     headers: &HeaderMap,
-    mut body: Body,
+    mut body: Incoming,
     arrived: Instant,
 ) -> Result<Bytes, HttpError> {
     let limit = app.max_request_bytes;

@@ -1,11 +1,10 @@
 //! `POST /invocations`, in five steps: take in, decode, submit, encode, reply.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{header, HeaderMap, HeaderName, StatusCode};
+use axum::http::{header, HeaderMap, HeaderName, Request, StatusCode};
 use axum::response::Response;
+use hyper::body::Incoming;
 use metrics::Gauge;
 
 use super::error::{refusal, HttpError};
@@ -37,12 +36,12 @@ impl Drop for InFlight<'_> {
 }
 
 /// Serves one request and counts it.
-pub async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response {
+pub async fn invocations(app: &App, request: Request<Incoming>) -> Response {
     let arrived = Instant::now();
     let metrics = &app.metrics;
     let _in_flight = InFlight::enter(&metrics.concurrency);
     let custom_attributes = request.headers().get(CUSTOM_ATTRIBUTES).cloned();
-    let mut response = match answer(&app, request, arrived).await {
+    let mut response = match answer(app, request, arrived).await {
         Ok(response) => response,
         Err(error) => {
             let response = refusal(&error);
@@ -69,7 +68,11 @@ pub async fn invocations(State(app): State<Arc<App>>, request: Request) -> Respo
     response
 }
 
-async fn answer(app: &App, request: Request, arrived: Instant) -> Result<Response, HttpError> {
+async fn answer(
+    app: &App,
+    request: Request<Incoming>,
+    arrived: Instant,
+) -> Result<Response, HttpError> {
     let model = app.ready.model().ok_or(HttpError::NotReady)?;
     let (head, body) = request.into_parts();
     let body = body::collect(app, &head.headers, body, arrived).await?;

@@ -1,15 +1,17 @@
 //! From decoded inputs to outputs: admission, queue, slot, reply.
 //!
 //! Every slot owns one engine behind a lock. A request whose run is expected to be shorter than a
-//! hand-over takes a free slot's lock and runs where it is; every other request waits in one
-//! bounded queue for the slot's own thread. Whoever holds the lock owns the session, so the two
-//! ways never meet inside ONNX Runtime.
+//! hand-over takes a free slot's lock and runs on the HTTP thread, together with those that came in
+//! at the same moment ([`gather`]); every other request waits in one bounded queue for the slot's
+//! own thread. Whoever holds the lock owns the session, so the two ways never meet inside ONNX
+//! Runtime.
 //!
 //! **Invariants:** the queue is bounded; a request that cannot be answered before its deadline is
 //! refused before it waits; work that nobody waits for any more does not run; a panic costs one
 //! reply.
 
 mod cost;
+mod gather;
 mod queue;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -23,6 +25,7 @@ use crate::runtime::{Engine, RunError};
 use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Tensor, Value};
 use cost::{class_of, Costs};
+use gather::Gathering;
 use queue::{Full, Queue};
 
 /// A finished run.
@@ -76,6 +79,7 @@ struct Job {
 struct Shared {
     slots: Vec<Mutex<Box<dyn Engine>>>,
     queue: Queue<Job>,
+    gathering: Gathering,
     costs: Costs,
     /// Expected slot time of everything in the queue.
     queued_nanos: AtomicU64,
@@ -114,6 +118,7 @@ impl Scheduler {
         let shared = Arc::new(Shared {
             slots: engines.into_iter().map(Mutex::new).collect(),
             queue: Queue::new(queue_limit),
+            gathering: Gathering::default(),
             costs: Costs::default(),
             queued_nanos: AtomicU64::new(0),
             next_slot: AtomicUsize::new(0),
@@ -154,10 +159,9 @@ impl Scheduler {
         shared.metrics.offered_work.increment(work_nanos);
 
         if shared.costs.is_inline(class) && shared.queued_nanos.load(Relaxed) == 0 {
-            if let Some(mut engine) = shared.free_slot() {
-                shared.metrics.queue_latency.record(0.0);
-                return shared.run(&mut **engine, &inputs, class, decoded);
-            }
+            return self
+                .run_here(inputs, class, work_nanos, allowance, decoded)
+                .await;
         }
         self.wait_for_slot(inputs, class, work_nanos, allowance, decoded)
             .await
@@ -191,24 +195,7 @@ impl Scheduler {
             deadline,
             reply,
         };
-        // Counted before it is in: a slot may take it out at once, and the level must not dip
-        // below zero.
-        shared.metrics.queue_depth.increment(1.0);
-        shared.queued_nanos.fetch_add(work_nanos, Relaxed);
-        if let Err(full) = shared.queue.push(job) {
-            shared.metrics.queue_depth.decrement(1.0);
-            shared.queued_nanos.fetch_sub(work_nanos, Relaxed);
-            return Err(match full {
-                Full::AtLimit => {
-                    shared.metrics.rejected.increment(1);
-                    SubmitError::QueueFull {
-                        limit: shared.queue_limit,
-                        retry_after: wait,
-                    }
-                }
-                Full::Closed => SubmitError::Leaving,
-            });
-        }
+        shared.enqueue(job).map_err(|(refused, _)| refused)?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(ran)) => ran,
             // The slot dropped the job without a word: it was out of time when its turn came.
@@ -243,6 +230,30 @@ impl Shared {
         })
     }
 
+    /// Puts a job into the bounded queue, or gives it back with the reason.
+    fn enqueue(&self, job: Job) -> Result<(), (SubmitError, Job)> {
+        // Counted before it is in: a slot may take it out at once, and the level must not dip
+        // below zero.
+        let work_nanos = job.work_nanos;
+        self.metrics.queue_depth.increment(1.0);
+        let before = self.queued_nanos.fetch_add(work_nanos, Relaxed);
+        self.queue.push(job).map_err(|(full, job)| {
+            self.metrics.queue_depth.decrement(1.0);
+            self.queued_nanos.fetch_sub(work_nanos, Relaxed);
+            let refused = match full {
+                Full::AtLimit => {
+                    self.metrics.rejected.increment(1);
+                    SubmitError::QueueFull {
+                        limit: self.queue_limit,
+                        retry_after: Duration::from_nanos(before / self.slots.len().max(1) as u64),
+                    }
+                }
+                Full::Closed => SubmitError::Leaving,
+            };
+            (refused, job)
+        })
+    }
+
     /// One slot's thread: the oldest job, its engine, the reply.
     fn work(&self, slot: usize) {
         while let Some(job) = self.queue.pop() {
@@ -266,7 +277,7 @@ impl Shared {
         }
     }
 
-    /// One run, from `start`, with its panic caught.
+    /// One run on a slot, from `start`.
     fn run(
         &self,
         engine: &mut dyn Engine,
@@ -275,12 +286,24 @@ impl Shared {
         start: Instant,
     ) -> Result<Ran, SubmitError> {
         self.metrics.busy_slots.increment(1.0);
+        let (ran, _) = self.run_from(engine, inputs, class, start);
+        self.metrics.busy_slots.decrement(1.0);
+        ran
+    }
+
+    /// One run with its panic caught, from `start`; also when it ended.
+    fn run_from(
+        &self,
+        engine: &mut dyn Engine,
+        inputs: &[Tensor],
+        class: usize,
+        start: Instant,
+    ) -> (Result<Ran, SubmitError>, Instant) {
         let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
         let ended = Instant::now();
-        self.metrics.busy_slots.decrement(1.0);
         let run = ended.saturating_duration_since(start);
         self.metrics.inference_latency.record(micros(run));
-        match outputs {
+        let ran = match outputs {
             Ok(Ok(outputs)) => {
                 self.costs.learn(class, run);
                 Ok(Ran { outputs, ended })
@@ -290,7 +313,8 @@ impl Shared {
                 tracing::error!("a model run panicked; the slot goes on");
                 Err(RunError::Panicked.into())
             }
-        }
+        };
+        (ran, ended)
     }
 }
 

@@ -45,14 +45,14 @@ impl<T> Queue<T> {
     /// Appends an item.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the queue is closed; the item is dropped.
-    pub fn push(&self, item: T) -> Result<(), Full> {
+    /// [`Full`] when the limit is reached or the queue is closed, with the item.
+    pub fn push(&self, item: T) -> Result<(), (Full, T)> {
         let mut state = self.lock();
         if state.closed {
-            return Err(Full::Closed);
+            return Err((Full::Closed, item));
         }
         if state.waiting.len() >= self.limit {
-            return Err(Full::AtLimit);
+            return Err((Full::AtLimit, item));
         }
         state.waiting.push_back(item);
         drop(state);
@@ -98,9 +98,9 @@ mod tests {
         let queue = Queue::new(2);
         assert_eq!(queue.push(1), Ok(()));
         assert_eq!(queue.push(2), Ok(()));
-        assert_eq!(queue.push(3), Err(Full::AtLimit));
+        assert_eq!(queue.push(3), Err((Full::AtLimit, 3)));
         queue.close();
-        assert_eq!(queue.push(4), Err(Full::Closed));
+        assert_eq!(queue.push(4), Err((Full::Closed, 4)));
         assert_eq!(
             (queue.pop(), queue.pop(), queue.pop()),
             (Some(1), Some(2), None)

@@ -173,24 +173,75 @@ async fn work_that_nobody_waits_for_does_not_run() {
     assert_eq!(runs, [3], "the abandoned request ran");
 }
 
-#[tokio::test]
-async fn a_short_run_stays_on_the_thread_that_read_it() {
+/// A scheduler that knows its runs to be short.
+fn start_short() -> Test {
     let test = start(8);
     for _ in 0..100 {
         test.scheduler.calibrate(1, Duration::from_micros(5));
     }
-    test.steps.send(Step::Answer).unwrap();
-    // Polled once: an inline run is over before the first await.
-    let mut submit = Box::pin(
-        test.scheduler
-            .submit(request(1), within(LONG), Instant::now()),
-    );
-    let first = futures_poll(&mut submit);
-    assert!(first, "the run was handed over");
+    test
 }
 
-/// Whether the future is ready at its first poll.
-fn futures_poll<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
+#[tokio::test]
+async fn a_lone_short_run_stays_on_the_thread_that_read_it() {
+    let test = start_short();
+    for _ in 0..2 {
+        test.steps.send(Step::Answer).unwrap();
+    }
+    let submit = || {
+        test.scheduler
+            .submit(request(1), within(LONG), Instant::now())
+    };
+    // The first one looks whether another joins; nobody does.
+    assert!(submit().await.is_ok());
+    // An inline run is over before the first await.
+    assert!(
+        poll_once(&mut Box::pin(submit())),
+        "the run was handed over"
+    );
+}
+
+#[tokio::test]
+async fn short_runs_of_one_wake_up_are_led_by_the_first() {
+    let test = start_short();
+    for _ in 0..3 {
+        test.steps.send(Step::Answer).unwrap();
+    }
+    let submit = || {
+        Box::pin(
+            test.scheduler
+                .submit(request(1), within(LONG), Instant::now()),
+        )
+    };
+    let (mut first, mut second, mut third) = (submit(), submit(), submit());
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert!(!poll_once(waiting), "ran before the others were read");
+    }
+    assert_eq!(test.begun.try_iter().count(), 0);
+    assert!(first.await.is_ok());
+    // All three ran when the first did.
+    assert_eq!(test.begun.try_iter().count(), 3);
+    assert!(poll_once(&mut second) && poll_once(&mut third));
+}
+
+#[tokio::test]
+async fn a_leader_who_hangs_up_forgets_nobody() {
+    let test = start_short();
+    let submit = || {
+        Box::pin(
+            test.scheduler
+                .submit(request(1), within(LONG), Instant::now()),
+        )
+    };
+    let (mut first, mut second) = (submit(), submit());
+    assert!(!poll_once(&mut first) && !poll_once(&mut second));
+    drop(first);
+    test.steps.send(Step::Answer).unwrap();
+    assert!(second.await.is_ok());
+}
+
+/// Whether the future is ready at this poll.
+fn poll_once<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
     let waker = std::task::Waker::noop();
     let mut context = std::task::Context::from_waker(waker);
     future.as_mut().poll(&mut context).is_ready()
