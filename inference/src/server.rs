@@ -12,12 +12,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
-use crate::http::{App, Routes};
+use crate::http::{Activity, App, Routes};
 use crate::locate::{locate, LocateError};
 use crate::model::Signature;
 use crate::onnx_file::{self, zipmap, FileError};
@@ -30,8 +30,9 @@ use crate::telemetry::{HttpMetrics, SchedulerMetrics};
 
 /// Connections that may wait to be accepted: the platform wants each accepted within 250 ms.
 const BACKLOG: i32 = 1024;
-/// Idle connections and slow heads are kept this long; the platform reuses connections.
-const HEAD_LIMIT: Duration = Duration::from_secs(75);
+/// A connection is closed after two windows without a request, 80 to 160 seconds: the platform
+/// reuses connections, and wants idle ones kept for 60 s.
+const QUIET_WINDOW: Duration = Duration::from_secs(40);
 /// How often accept is tried again when the process has no file descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -304,20 +305,39 @@ async fn connection(
 ) {
     // Replies are written whole; waiting for more of them only adds delay.
     let _ = stream.set_nodelay(true);
+    let activity = Arc::new(Activity::default());
     let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), routes);
+        .serve_connection(TokioIo::new(stream), routes.counted_by(&activity));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = draining(&mut phases) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = quiet(&activity) => return,
     };
     if let Err(error) = ended {
         tracing::trace!("connection ended: {error}");
+    }
+}
+
+/// Waits until a connection has brought no request for two whole windows: it is idle, or its head
+/// drips in to hold us. One timer a connection; hyper's own would be set and taken back at every
+/// request.
+async fn quiet(activity: &Activity) {
+    let mut seen = None;
+    let mut quiet_windows = 0;
+    while quiet_windows < 2 {
+        tokio::time::sleep(QUIET_WINDOW).await;
+        let heads = activity.heads();
+        if seen == Some(heads) && !activity.is_busy() {
+            quiet_windows += 1;
+        } else {
+            quiet_windows = 0;
+        }
+        seen = Some(heads);
     }
 }
 
@@ -425,6 +445,27 @@ fn model_name(file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_kept_for_80_seconds_and_then_closed() {
+        let activity = Activity::default();
+        let begun = tokio::time::Instant::now();
+        activity.begin();
+        activity.end();
+        quiet(&activity).await;
+        let kept = begun.elapsed();
+        assert!((80..=160).contains(&kept.as_secs()), "{kept:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_with_an_open_request_is_not_closed() {
+        let activity = Activity::default();
+        activity.begin();
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, quiet(&activity)).await.is_err());
+        activity.end();
+        assert!(tokio::time::timeout(hour, quiet(&activity)).await.is_ok());
+    }
 
     #[test]
     fn models_are_named_by_file_or_versioned_folder() {

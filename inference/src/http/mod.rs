@@ -7,7 +7,7 @@ mod invocations;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,48 @@ pub struct App {
 pub struct Routes {
     app: Arc<App>,
     router: Router,
+    activity: Arc<Activity>,
+}
+
+/// What one connection is doing, for whoever decides when it has been quiet for too long.
+#[derive(Debug, Default)]
+pub struct Activity {
+    heads: AtomicU64,
+    open: AtomicU64,
+}
+
+impl Activity {
+    /// A request's head has come in.
+    pub fn begin(&self) {
+        self.heads.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its reply is there, or its caller is gone.
+    pub fn end(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn heads(&self) -> u64 {
+        self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request is being served.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Ends its request when it is dropped.
+struct Open(Arc<Activity>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Routes {
@@ -58,7 +100,15 @@ impl Routes {
         Self {
             router: router(Arc::clone(&app)),
             app,
+            activity: Arc::default(),
         }
+    }
+
+    /// The same routes for a connection of its own.
+    #[must_use]
+    pub fn counted_by(mut self, activity: &Arc<Activity>) -> Self {
+        self.activity = Arc::clone(activity);
+        self
     }
 }
 
@@ -68,11 +118,20 @@ impl hyper::service::Service<Request<Incoming>> for Routes {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.activity.begin();
+        let open = Open(Arc::clone(&self.activity));
         if request.method() == Method::POST && request.uri().path() == "/invocations" {
             let app = Arc::clone(&self.app);
-            return Box::pin(async move { Ok(invocations::invocations(&app, request).await) });
+            return Box::pin(async move {
+                let _open = open;
+                Ok(invocations::invocations(&app, request).await)
+            });
         }
-        Box::pin(self.router.clone().oneshot(request))
+        let answer = self.router.clone().oneshot(request);
+        Box::pin(async move {
+            let _open = open;
+            answer.await
+        })
     }
 }
 
