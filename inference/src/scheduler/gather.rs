@@ -5,7 +5,7 @@
 //! processor's caches are cold for the next. So the first request of a wake-up yields once; those
 //! that are ready too are read and decoded meanwhile and join it; then it runs them all, one after
 //! the other, on one slot. A lone request is not made to wait: as long as nobody joined lately, only
-//! every [`PROBE_EVERY`]th yields, to notice when that changes.
+//! every 16th yields, to notice when that changes.
 //!
 //! **Invariant:** whoever gathers is either run by the leader or, when the leader's caller hung up
 //! or no slot is free, handed to the queue. Nobody is forgotten.
@@ -13,8 +13,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot;
 
 use super::{micros, Allowance, Job, Ran, Scheduler, Shared, SubmitError};
 use crate::tensor::Tensor;
@@ -95,15 +93,8 @@ impl Scheduler {
                 .wait_for_slot(inputs, class, work_nanos, allowance, decoded)
                 .await;
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            inputs,
-            class,
-            work_nanos,
-            queued: decoded,
-            deadline: allowance.arrived + allowance.limit,
-            reply,
-        };
+        let deadline = allowance.arrived + allowance.limit;
+        let (job, answer) = Job::new(inputs, class, work_nanos, decoded, deadline);
         if shared.gathering.join(job) {
             let mut leader = Leader { shared, led: false };
             tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 //!
 //! Every slot owns one engine behind a lock. A request whose run is expected to be shorter than a
 //! hand-over takes a free slot's lock and runs on the HTTP thread, together with those that came in
-//! at the same moment ([`gather`]); every other request waits in one bounded queue for the slot's
+//! at the same moment (`gather.rs`); every other request waits in one bounded queue for the slot's
 //! own thread. Whoever holds the lock owns the session, so the two ways never meet inside ONNX
 //! Runtime.
 //!
@@ -74,6 +74,28 @@ struct Job {
     queued: Instant,
     deadline: Instant,
     reply: oneshot::Sender<Result<Ran, SubmitError>>,
+}
+
+impl Job {
+    /// A job and where its answer will come.
+    fn new(
+        inputs: Vec<Tensor>,
+        class: usize,
+        work_nanos: u64,
+        queued: Instant,
+        deadline: Instant,
+    ) -> (Self, oneshot::Receiver<Result<Ran, SubmitError>>) {
+        let (reply, answer) = oneshot::channel();
+        let job = Self {
+            inputs,
+            class,
+            work_nanos,
+            queued,
+            deadline,
+            reply,
+        };
+        (job, answer)
+    }
 }
 
 struct Shared {
@@ -186,15 +208,7 @@ impl Scheduler {
                 wait,
             });
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            inputs,
-            class,
-            work_nanos,
-            queued: decoded,
-            deadline,
-            reply,
-        };
+        let (job, answer) = Job::new(inputs, class, work_nanos, decoded, deadline);
         shared.enqueue(job).map_err(|(refused, _)| refused)?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(ran)) => ran,
