@@ -17,14 +17,16 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // The whole workspace with its tests selected, as `cargo test --workspace` has it: then
+        // every dependency has the same features and none is compiled a second time.
         let output = Command::new(cargo)
             .args([
                 "build",
                 "--quiet",
-                "--package",
-                "plimsoll",
+                "--workspace",
                 "--bin",
                 "plimsoll",
+                "--tests",
             ])
             .args(["--message-format", "json"])
             .current_dir(root())
@@ -35,6 +37,11 @@ pub fn binary() -> &'static Path {
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| {
+                message["target"]["name"] == "plimsoll"
+                    && message["target"]["kind"][0] == "bin"
+                    && message["profile"]["test"] == false
+            })
             .filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
             .next_back()
             .expect("cargo names the executable")
