@@ -68,19 +68,19 @@ settings! {
     /// Largest request body in MB (1024 × 1024 bytes); 0 means no limit.
     max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "100", optional(whole);
     /// Seconds that a request may take, queue included.
-    timeout_secs: NonZeroUsize = "SAGEMAKER_MODEL_SERVER_TIMEOUT" or "60", positive;
+    timeout_secs: usize = "SAGEMAKER_MODEL_SERVER_TIMEOUT" or "60", seconds;
     /// Response type when `Accept` is missing or `*/*`.
-    default_accept: Option<String> = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" or "", optional(text);
+    default_accept: Option<String> = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" or "", optional(media_type);
     /// Log level: a name (`DEBUG`, `INFO`, `WARNING`, `ERROR`) or Python's number (`20`).
     log_level: LevelFilter = "SAGEMAKER_CONTAINER_LOG_LEVEL" or "INFO", log_level;
     /// Shape of the log: `text` or `json`.
     log: Format = "PLIMSOLL_LOG" or "text", log_format;
     /// Model executions at the same time; chosen by measurement if not set.
-    slots: Option<NonZeroUsize> = "PLIMSOLL_SLOTS" or "", optional(positive);
+    slots: Option<NonZeroUsize> = "PLIMSOLL_SLOTS" or "", optional(threads);
     /// Threads of one model execution; chosen by measurement if not set.
-    intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(positive);
+    intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(threads);
     /// Requests that may wait for a slot; one more is refused with 503.
-    queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", whole;
+    queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", at_least_one;
     /// ONNX Runtime's shared library; found beside the binary if not set.
     onnxruntime_library: Option<PathBuf> = "PLIMSOLL_ONNXRUNTIME_LIBRARY" or "", optional(path);
     /// How metrics leave: `auto`, `cloudwatch` (PutMetricData), `emf` (embedded metric format on stdout) or `none`; `GET /metrics` is always on.
@@ -155,6 +155,29 @@ fn positive(text: &str) -> Result<NonZeroUsize, String> {
         .map_err(|_| "a whole number, 1 or more".to_owned())
 }
 
+fn seconds(text: &str) -> Result<usize, String> {
+    const DAY: usize = 86_400;
+    match text.parse() {
+        Ok(seconds) if (1..=DAY).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("a whole number of seconds from 1 to {DAY}")),
+    }
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    positive(text)
+        .ok()
+        .filter(|n| n.get() <= 1024)
+        .ok_or_else(|| "a whole number from 1 to 1024".to_owned())
+}
+
+fn media_type(text: &str) -> Result<String, String> {
+    if inference::codec::is_known(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("application/json, text/csv or application/x-npy".to_owned())
+    }
+}
+
 fn log_format(text: &str) -> Result<Format, String> {
     match text {
         "text" => Ok(Format::Text),
@@ -198,10 +221,25 @@ impl Settings {
     /// # Errors
     /// [`Wrong`], one sentence for each bad value or unknown name.
     pub fn from_environment() -> Result<Self, Wrong> {
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::from_map(&environment)
+        let mut environment = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.insert(name, value);
+                }
+                Err(_) if known(&name) => wrong.push(format!("{name}: expected UTF-8 text")),
+                Err(_) => {}
+            }
+        }
+        if wrong.is_empty() {
+            Self::from_map(&environment)
+        } else {
+            Err(Wrong(wrong))
+        }
     }
 
     fn from_map(environment: &BTreeMap<String, String>) -> Result<Self, Wrong> {
@@ -214,13 +252,7 @@ impl Settings {
             .get("SAGEMAKER_BASE_DIR")
             .filter(|dir| !dir.trim().is_empty())
             .map_or_else(|| PathBuf::from("/opt/ml"), PathBuf::from);
-        let file = match settings_file(&base.join("model").join(FILE)) {
-            Ok(file) => file,
-            Err(Wrong(more)) => {
-                wrong.extend(more);
-                BTreeMap::new()
-            }
-        };
+        let file = settings_file(&base.join("model").join(FILE), &mut wrong);
         let read = Self::read(|name| {
             environment
                 .get(name)
@@ -316,7 +348,7 @@ impl Settings {
                 .max_request_size
                 .or(self.max_payload_mb.map(unlimited))
                 .unwrap_or(defaults.max_request_bytes),
-            request_limit: Duration::from_secs(self.timeout_secs.get() as u64),
+            request_limit: Duration::from_secs(self.timeout_secs as u64),
             default_accept: self.default_accept.clone(),
             ..defaults
         }
@@ -331,7 +363,7 @@ fn known(name: &str) -> bool {
 fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> String {
     let nearest = names
         .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
-        .filter(|(distance, _)| *distance <= 4)
+        .filter(|(distance, candidate)| *distance <= candidate.len().min(name.len()) / 3)
         .min();
     match nearest {
         Some((_, nearest)) => format!("{name}: unknown {what}; did you mean {nearest}?"),
@@ -339,31 +371,42 @@ fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> Strin
     }
 }
 
-/// The file's settings by environment name.
-fn settings_file(file: &Path) -> Result<BTreeMap<String, String>, Wrong> {
+/// The file's settings by environment name; what is wrong with the others goes to `wrong`.
+fn settings_file(file: &Path, wrong: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         // A model folder that is not there is reported when the model is looked for.
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            return Ok(BTreeMap::new())
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return settings
         }
-        Err(error) => return Err(Wrong(vec![format!("{}: {error}", file.display())])),
+        Err(error) => {
+            wrong.push(format!("{}: {error}", file.display()));
+            return settings;
+        }
     };
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Wrong(vec![format!(
-            "{}: line {line}: {}",
-            file.display(),
-            error.message()
-        )])
-    })?;
-    let mut settings = BTreeMap::new();
-    let mut wrong = Vec::new();
+    let table: toml::Table = match text.parse::<toml::Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            let line = error
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            wrong.push(format!(
+                "{}: line {line}: {}",
+                file.display(),
+                error.message()
+            ));
+            return settings;
+        }
+    };
     for (key, value) in table {
         let name = format!("{PREFIX}{}", key.to_uppercase());
+        let kind = value.type_str();
         let value = match value {
             toml::Value::String(value) => Some(value),
             toml::Value::Integer(value) => Some(value.to_string()),
@@ -379,18 +422,14 @@ fn settings_file(file: &Path) -> Result<BTreeMap<String, String>, Wrong> {
                 wrong.push(format!("{file}: {}", unknown("setting", &key, keys)));
             }
             None => wrong.push(format!(
-                "{file}: {key}: expected a string, a whole number or a boolean"
+                "{file}: {key} is of type {kind}: expected a string, a whole number or a boolean"
             )),
             Some(value) => {
                 settings.insert(name, value);
             }
         }
     }
-    if wrong.is_empty() {
-        Ok(settings)
-    } else {
-        Err(Wrong(wrong))
-    }
+    settings
 }
 
 /// Where ONNX Runtime's library lies when nobody says: beside the binary, where the image has it,
@@ -463,12 +502,18 @@ mod tests {
             ("SAGEMAKER_BIND_TO_PORT", "65536", "65535"),
             ("SAGEMAKER_MAX_REQUEST_SIZE", "0", "1 or more"),
             ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "a whole number"),
-            ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "1 or more"),
+            ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "from 1 to 86400"),
+            ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "86401", "from 1 to 86400"),
+            (
+                "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+                "image/png",
+                "text/csv",
+            ),
             ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "WARNING"),
             ("PLIMSOLL_LOG", "xml", "text or json"),
-            ("PLIMSOLL_SLOTS", "two", "1 or more"),
-            ("PLIMSOLL_INTRA_OP_THREADS", "0", "1 or more"),
-            ("PLIMSOLL_QUEUE_LIMIT", "many", "a whole number"),
+            ("PLIMSOLL_SLOTS", "two", "from 1 to 1024"),
+            ("PLIMSOLL_INTRA_OP_THREADS", "0", "from 1 to 1024"),
+            ("PLIMSOLL_QUEUE_LIMIT", "0", "1 or more"),
             (
                 "PLIMSOLL_METRICS_ROUTE",
                 "statsd",
@@ -529,7 +574,10 @@ mod tests {
         std::fs::write(&file, "queue_limits = 7\nslots = [1]\n").unwrap();
         let message = wrong(&environment);
         assert!(message.contains("did you mean queue_limit?"), "{message}");
-        assert!(message.contains("slots: expected a string"), "{message}");
+        assert!(
+            message.contains("slots is of type array: expected a string"),
+            "{message}"
+        );
         std::fs::write(&file, "slots = 1\nqueue_limit = \n").unwrap();
         let message = wrong(&environment);
         assert!(message.contains("line 2"), "{message}");

@@ -314,12 +314,27 @@ async fn connection(
         ended = connection.as_mut() => ended,
         () = draining(&mut phases) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => ended,
+                // Half a head, or nothing: nobody is owed a reply.
+                () = without_a_request(&activity) => return,
+            }
         }
         () = quiet(&activity) => return,
     };
     if let Err(error) = ended {
         tracing::trace!("connection ended: {error}");
+    }
+}
+
+/// Waits until a connection has had no open request for a moment.
+async fn without_a_request(activity: &Activity) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if !activity.is_busy() {
+            return;
+        }
     }
 }
 
@@ -367,8 +382,10 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
     let file = locate(&config.model_folder)?;
     let (bytes, facts) = onnx_file::read(&file)?;
     let source = Source {
+        // A rewritten model is loaded from memory, where external data has no place to lie beside.
         rewritten: bytes
             .as_deref()
+            .filter(|_| facts.external.is_empty())
             .and_then(zipmap::strip)
             .map(|(model, maps)| (Arc::new(model), maps)),
         file,
@@ -389,15 +406,18 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
         .into_iter()
         .map(|engine| Box::new(engine) as Box<dyn Engine>)
         .collect();
-    let scheduler = Scheduler::start(engines, config.queue_limit, metrics).map_err(|source| {
-        ServeError::System {
-            what: "a slot's thread",
-            source,
-        }
+    let scheduler = Scheduler::start(
+        engines,
+        config.queue_limit,
+        !source.facts.has_control_flow,
+        metrics,
+    )
+    .map_err(|source| ServeError::System {
+        what: "a slot's thread",
+        source,
     })?;
     if let Some(warm) = &warm {
-        let elements = warm.inputs.iter().map(|tensor| tensor.data().len()).sum();
-        scheduler.calibrate(elements, warm.run);
+        scheduler.calibrate(&warm.inputs, warm.run);
     }
     let announcement = Announcement {
         model: source.file.clone(),

@@ -184,6 +184,32 @@ fn every_refusal_has_its_status_and_names_what_was_expected() {
 }
 
 #[test]
+fn a_compressed_body_is_refused_by_its_encoding() {
+    let server = Server::on("sum4").ready();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "zstd"),
+    ];
+    let reply = server.send("POST", "/invocations", &headers, b"[[1,2,3,4]]");
+    let error = reply.refused(415);
+    assert!(error.contains("zstd"), "{error}");
+}
+
+#[test]
+fn a_request_far_larger_than_the_warm_up_is_tried() {
+    let server = Server::on("slow").ready();
+    let rows = 65_536;
+    let body = format!("[{}]", vec!["[1,2,3,4]"; rows].join(","));
+    let reply = server.invoke("application/json", body);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let page = server.get("/metrics").text();
+    assert_eq!(
+        crate::overload::metric(&page, "plimsoll_rejected_total"),
+        0.0
+    );
+}
+
+#[test]
 fn wrong_values_for_integer_inputs_are_refused() {
     let server = Server::on("mix").ready();
     for (a, names) in [

@@ -87,6 +87,12 @@ fn strings_come_back_as_they_went_in() {
         {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a", "ü"]},
     ]}));
     assert_eq!(reply["outputs"][0]["data"], json!(["a", "ü"]));
+    let nul = server.invoke(
+        "application/json",
+        "{\"inputs\":{\"text\":[\"a\",\"b\\u0000c\"]}}",
+    );
+    let error = nul.refused(400);
+    assert!(error.contains("text: string 1 holds a NUL"), "{error}");
     let joined = Server::on("concat").ready();
     let reply = joined.ask(&json!({"inputs": {"prefix": ["Hello, "], "text": ["世界 🦀", ""]}}));
     assert_eq!(reply, json!({"outputs": ["Hello, 世界 🦀", "Hello, "]}));

@@ -87,3 +87,20 @@ fn told_to_stop_while_loading_it_stops() {
         server.log()
     );
 }
+
+#[test]
+fn half_a_head_does_not_hold_the_server() {
+    let mut server = Server::on("sum4").ready();
+    let mut half = server.connect();
+    half.write_all(b"POST /invocations HTTP/1.1\r\nHost:")
+        .expect("sent");
+    let _idle = server.connect();
+    let begun = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0));
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+}

@@ -124,7 +124,7 @@ fn wrong_settings_are_all_named_and_exit_64() {
         .refused();
     assert_eq!(code, Some(64), "{log}");
     for expected in [
-        "PLIMSOLL_SLOTS=many: expected a whole number, 1 or more",
+        "PLIMSOLL_SLOTS=many: expected a whole number from 1 to 1024",
         "PLIMSOLL_METRICS_ROUTE=pigeon: expected auto, cloudwatch, emf or none",
         "did you mean PLIMSOLL_QUEUE_LIMIT?",
     ] {

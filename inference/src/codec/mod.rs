@@ -130,6 +130,12 @@ pub fn decode(
     }
 }
 
+/// Whether this is a media type that is read and written here; parameters and case are ignored.
+#[must_use]
+pub fn is_known(media_type: &str) -> bool {
+    media::format_of(media::essence(media_type)).is_some()
+}
+
 fn decoded(inputs: Vec<Tensor>, format: Format) -> Decoded {
     Decoded {
         inputs,

@@ -1,6 +1,6 @@
 //! Takes a request's body in, up to the limit and the deadline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{header, HeaderMap};
 use bytes::{Bytes, BytesMut};
@@ -27,6 +27,10 @@ pub async fn collect(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
     if declared.is_some_and(|length| length > limit) {
+        // A client that waits for permission gets the refusal instead, and sends nothing.
+        if !headers.contains_key(header::EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large());
     }
     let deadline = arrived + app.request_limit;
@@ -42,6 +46,7 @@ pub async fn collect(
             continue;
         };
         if pieces.len() + whole.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+            discard(body).await;
             return Err(too_large());
         }
         match whole.take() {
@@ -58,4 +63,23 @@ pub async fn collect(
         }
     }
     Ok(whole.unwrap_or_else(|| pieces.freeze()))
+}
+
+/// How long, and how much, of a refused body is still taken from its sender. Many clients read the
+/// reply only after they have sent everything; a closed socket would hide it from them.
+const DISCARD_FOR: Duration = Duration::from_secs(5);
+const DISCARD_UP_TO: usize = 1 << 30;
+
+/// Reads what is left of a body and keeps none of it.
+async fn discard(mut body: Incoming) {
+    let all = async {
+        let mut discarded = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+            if discarded > DISCARD_UP_TO {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_FOR, all).await;
 }

@@ -35,6 +35,8 @@ pub enum HttpError {
     BodyTooSlow(Duration),
     #[error("header {name} is not text")]
     Header { name: &'static str },
+    #[error("content encoding {0:?} is not supported; expected a body without one")]
+    ContentEncoding(String),
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error(transparent)]
@@ -54,6 +56,7 @@ impl From<&HttpError> for StatusCode {
             HttpError::TooLarge { .. } => Self::PAYLOAD_TOO_LARGE,
             HttpError::BodyCutOff | HttpError::Header { .. } => Self::BAD_REQUEST,
             HttpError::BodyTooSlow(_) => Self::REQUEST_TIMEOUT,
+            HttpError::ContentEncoding(_) => Self::UNSUPPORTED_MEDIA_TYPE,
             HttpError::Decode(
                 DecodeError::UnknownContentType { .. } | DecodeError::MissingContentType,
             ) => Self::UNSUPPORTED_MEDIA_TYPE,
@@ -68,6 +71,7 @@ impl From<&HttpError> for StatusCode {
                 | SubmitError::Hopeless { .. }
                 | SubmitError::Leaving => Self::SERVICE_UNAVAILABLE,
                 SubmitError::TimedOut(_) => Self::GATEWAY_TIMEOUT,
+                SubmitError::Run(RunError::Unfit(_)) => Self::BAD_REQUEST,
                 // 507 is the platform's sign to evict a model, which a single model has no use for.
                 SubmitError::Run(RunError::OutOfMemory(_)) => Self::SERVICE_UNAVAILABLE,
                 SubmitError::Run(RunError::Failed(_) | RunError::Panicked) => {

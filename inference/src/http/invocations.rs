@@ -75,6 +75,11 @@ async fn answer(
 ) -> Result<Response, HttpError> {
     let model = app.ready.model().ok_or(HttpError::NotReady)?;
     let (head, body) = request.into_parts();
+    let encoding = text(&head.headers, header::CONTENT_ENCODING, "content-encoding")?;
+    if let Some(encoding) = encoding.filter(|e| !e.eq_ignore_ascii_case("identity")) {
+        let encoding = encoding.chars().take(64).collect();
+        return Err(HttpError::ContentEncoding(encoding));
+    }
     let body = body::collect(app, &head.headers, body, arrived).await?;
     let taken_in = Instant::now();
 

@@ -54,6 +54,8 @@ pub struct Facts {
     pub rankless: BTreeSet<String>,
     /// External data files by the location that the model names, with the bytes that it needs of each.
     pub external: BTreeMap<String, u64>,
+    /// Whether the graph has a loop or a branch, so that a run's time depends on the values it gets.
+    pub has_control_flow: bool,
     /// Bytes of the model and its external data files.
     pub total_bytes: u64,
 }
@@ -72,7 +74,14 @@ pub fn read(file: &Path) -> Result<(Option<Vec<u8>>, Facts), FileError> {
         file: file.to_owned(),
         source,
     };
-    let total_bytes = std::fs::metadata(file).map_err(unreadable)?.len();
+    let metadata = std::fs::metadata(file).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(FileError::NotAModel {
+            file: file.to_owned(),
+            reason: "it is no regular file".to_owned(),
+        });
+    }
+    let total_bytes = metadata.len();
     if total_bytes > READ_UP_TO {
         let facts = Facts {
             total_bytes,
@@ -155,10 +164,21 @@ fn facts(model: &[u8]) -> Result<Facts, Malformed> {
     }
 }
 
+/// Operators whose body runs as often as the values say.
+const CONTROL_FLOW: [&[u8]; 4] = [b"Loop", b"Scan", b"If", b"SequenceMap"];
+
 fn graph_facts(graph: &[u8], facts: &mut Facts) -> Result<(), Malformed> {
     for field in fields(graph) {
         let field = field?;
         match field.number {
+            1 => {
+                for part in fields(field.bytes()) {
+                    let part = part?;
+                    if part.number == 4 && CONTROL_FLOW.contains(&part.bytes()) {
+                        facts.has_control_flow = true;
+                    }
+                }
+            }
             5 => external_location(field.bytes(), &mut facts.external)?,
             11 | 12 => {
                 let (mut name, mut rankless) = (String::new(), false);

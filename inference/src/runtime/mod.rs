@@ -25,6 +25,9 @@ pub enum RunError {
     /// The runtime refused or failed; the text is its last cause, without source paths.
     #[error("the model failed on this input: {0}")]
     Failed(String),
+    /// A value that no model can be given, known only to the runtime.
+    #[error("input {0}")]
+    Unfit(String),
     /// The runtime could not get memory for this run.
     #[error("not enough memory to run the model on this input: {0}")]
     OutOfMemory(String),

@@ -386,7 +386,8 @@ fn element_type(kind: TensorElementType) -> Option<ElementType> {
 impl Engine for OrtEngine {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
-        for tensor in inputs {
+        for (port, tensor) in self.signature.inputs.iter().zip(inputs) {
+            refuse_nul(port, tensor)?;
             values.push(input_value(tensor).map_err(|error| run_error(&error))?);
         }
         let outputs = self
@@ -402,6 +403,20 @@ impl Engine for OrtEngine {
             })
             .collect::<Result<_, ort::Error>>()
             .map_err(|error| run_error(&error))
+    }
+}
+
+/// The runtime's strings end at a NUL.
+fn refuse_nul(port: &Port, tensor: &Tensor) -> Result<(), RunError> {
+    let Data::String(strings) = tensor.data() else {
+        return Ok(());
+    };
+    match strings.iter().position(|string| string.contains('\0')) {
+        None => Ok(()),
+        Some(at) => Err(RunError::Unfit(format!(
+            "{}: string {at} holds a NUL character, which ONNX Runtime cannot take",
+            port.name
+        ))),
     }
 }
 

@@ -3,8 +3,12 @@
 //! A size class holds the requests whose inputs have the same number of elements up to a power of
 //! two. Everything is relaxed atomics: an estimate may lag a run behind, and never blocks one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+/// A run this long on an HTTP thread would be noticed by `/ping`: its class leaves the thread for so
+/// many runs, because what took long once for its values can do so again.
+const DISTRUST: [(u64, u32); 2] = [(20_000_000, 65_536), (2_000_000, 256)];
 
 /// 2^40 elements are more than any request can hold.
 const CLASSES: usize = 41;
@@ -29,6 +33,8 @@ struct Class {
     /// Shortest run seen; 0 while unknown.
     least_nanos: AtomicU64,
     inline: AtomicBool,
+    /// Runs to go until this class may run on an HTTP thread again.
+    distrust: AtomicU32,
 }
 
 /// Costs of one model.
@@ -45,21 +51,16 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// Expected slot time of a request of this class. A class not seen yet is scaled up from the
-    /// next smaller known one, or taken from the next larger; zero while nothing is known.
+    /// Expected slot time of a request of this class. A class not seen yet is taken to cost what its
+    /// nearest known neighbour costs, the smaller first: a guess that is too low is corrected by the
+    /// first run, while one that is too high would refuse requests that were never tried. Zero while
+    /// nothing is known.
     #[must_use]
     pub fn estimate(&self, class: usize) -> Duration {
         let mean = |class: usize| self.classes[class].mean_nanos.load(Relaxed);
-        let known = mean(class);
-        if known > 0 {
-            return Duration::from_nanos(known);
-        }
-        let smaller = (0..class).rev().find(|&c| mean(c) > 0);
-        let nanos = match smaller {
-            Some(c) => mean(c).saturating_mul(1 << (class - c).min(32)),
-            None => (class + 1..CLASSES).map(mean).find(|&m| m > 0).unwrap_or(0),
-        };
-        Duration::from_nanos(nanos)
+        let known = (0..=class).rev().map(mean).find(|&m| m > 0);
+        let nanos = known.or_else(|| (class + 1..CLASSES).map(mean).find(|&m| m > 0));
+        Duration::from_nanos(nanos.unwrap_or(0))
     }
 
     /// Learns from a run of this class.
@@ -84,7 +85,13 @@ impl Costs {
         } else {
             INLINE_BELOW_NANOS
         };
-        let inline = mean < bound;
+        let distrust = DISTRUST
+            .iter()
+            .find(|(limit, _)| nanos >= *limit)
+            .map_or(0, |(_, runs)| *runs)
+            .max(entry.distrust.load(Relaxed).saturating_sub(1));
+        entry.distrust.store(distrust, Relaxed);
+        let inline = mean < bound && distrust == 0;
         if entry.inline.load(Relaxed) != inline {
             entry.inline.store(inline, Relaxed);
         }
@@ -116,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unseen_class_is_scaled_from_a_smaller_one() {
+    fn an_unseen_class_costs_what_its_neighbour_does() {
         let costs = Costs::default();
         assert_eq!(costs.estimate(6), Duration::ZERO);
         costs.learn(6, micros(10));
         assert_eq!(costs.estimate(6), micros(10));
-        assert_eq!(costs.estimate(8), micros(40));
+        assert_eq!(costs.estimate(20), micros(10));
         assert_eq!(costs.estimate(2), micros(10));
     }
 
@@ -133,6 +140,24 @@ mod tests {
         }
         costs.learn(3, Duration::from_secs(5));
         assert!(costs.estimate(3) < micros(125), "{:?}", costs.estimate(3));
+    }
+
+    #[test]
+    fn one_long_run_takes_its_class_off_the_http_threads_for_long() {
+        let costs = Costs::default();
+        for _ in 0..100 {
+            costs.learn(2, micros(5));
+        }
+        assert!(costs.is_inline(2));
+        costs.learn(2, Duration::from_secs(1));
+        for _ in 0..60_000 {
+            costs.learn(2, micros(5));
+            assert!(!costs.is_inline(2));
+        }
+        for _ in 0..6_000 {
+            costs.learn(2, micros(5));
+        }
+        assert!(costs.is_inline(2));
     }
 
     #[test]

@@ -101,9 +101,11 @@ impl Scheduler {
             leader.led = true;
             shared.lead();
         }
-        answer
-            .await
-            .unwrap_or(Err(SubmitError::TimedOut(allowance.limit)))
+        // Ready at once, but for those who were handed to the queue.
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(_)) | Err(_) => Err(SubmitError::TimedOut(allowance.limit)),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::runtime::{Engine, RunError};
 use crate::telemetry::SchedulerMetrics;
-use crate::tensor::{Tensor, Value};
+use crate::tensor::{Data, Tensor, Value};
 use cost::{class_of, Costs};
 use gather::Gathering;
 use queue::{Full, Queue};
@@ -108,6 +108,8 @@ struct Shared {
     /// Where the search for a free slot begins, so that slots share the work.
     next_slot: AtomicUsize,
     queue_limit: usize,
+    /// Whether short runs may stay on the thread that read them.
+    may_stay: bool,
     metrics: SchedulerMetrics,
 }
 
@@ -127,13 +129,16 @@ pub struct Allowance {
 }
 
 impl Scheduler {
-    /// Starts a thread per engine. `queue_limit` requests may wait.
+    /// Starts a thread per engine. `queue_limit` requests may wait. `may_stay` is whether short runs
+    /// may stay on the thread that read them: not those of a model whose run time depends on the
+    /// values it gets.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(
         engines: Vec<Box<dyn Engine>>,
         queue_limit: usize,
+        may_stay: bool,
         metrics: SchedulerMetrics,
     ) -> std::io::Result<Self> {
         metrics.slots.set(engines.len() as f64);
@@ -145,6 +150,7 @@ impl Scheduler {
             queued_nanos: AtomicU64::new(0),
             next_slot: AtomicUsize::new(0),
             queue_limit,
+            may_stay,
             metrics,
         });
         for slot in 0..shared.slots.len() {
@@ -156,9 +162,10 @@ impl Scheduler {
         Ok(Self { shared })
     }
 
-    /// Tells the expected cost of requests with so many input elements, from warm-up.
-    pub fn calibrate(&self, elements: usize, run: Duration) {
-        self.shared.costs.learn(class_of(elements), run);
+    /// Tells the cost of a run on these inputs, from warm-up.
+    pub fn calibrate(&self, inputs: &[Tensor], run: Duration) {
+        let class = class_of(inputs.iter().map(size).sum());
+        self.shared.costs.learn(class, run);
     }
 
     /// Runs the model on these inputs, at once or after waiting. `decoded` is now, as the caller
@@ -173,14 +180,16 @@ impl Scheduler {
         decoded: Instant,
     ) -> Result<Ran, SubmitError> {
         let shared = &*self.shared;
-        let elements = inputs.iter().map(|tensor| tensor.data().len()).sum();
-        let class = class_of(elements);
+        let class = class_of(inputs.iter().map(size).sum());
         let work = shared.costs.estimate(class);
         let work_nanos = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX);
         // Every arrival counts, those refused below included: shed load is load.
         shared.metrics.offered_work.increment(work_nanos);
 
-        if shared.costs.is_inline(class) && shared.queued_nanos.load(Relaxed) == 0 {
+        if shared.may_stay
+            && shared.costs.is_inline(class)
+            && shared.queued_nanos.load(Relaxed) == 0
+        {
             return self
                 .run_here(inputs, class, work_nanos, allowance, decoded)
                 .await;
@@ -201,7 +210,10 @@ impl Scheduler {
         let slots = shared.slots.len().max(1) as u64;
         let wait = Duration::from_nanos(shared.queued_nanos.load(Relaxed) / slots);
         let deadline = allowance.arrived + allowance.limit;
-        if decoded + wait + Duration::from_nanos(work_nanos) > deadline {
+        // Only what waits before it makes a request hopeless: what its own run takes is known for
+        // sure only by running it.
+        let work = Duration::from_nanos(work_nanos);
+        if !wait.is_zero() && decoded + wait + work > deadline {
             shared.metrics.rejected.increment(1);
             return Err(SubmitError::Hopeless {
                 limit: allowance.limit,
@@ -251,7 +263,11 @@ impl Shared {
         let work_nanos = job.work_nanos;
         self.metrics.queue_depth.increment(1.0);
         let before = self.queued_nanos.fetch_add(work_nanos, Relaxed);
-        self.queue.push(job).map_err(|(full, job)| {
+        let pushed = match self.queue.push(job) {
+            Err((Full::AtLimit, job)) if self.drop_abandoned() => self.queue.push(job),
+            pushed => pushed,
+        };
+        pushed.map_err(|(full, job)| {
             self.metrics.queue_depth.decrement(1.0);
             self.queued_nanos.fetch_sub(work_nanos, Relaxed);
             let refused = match full {
@@ -266,6 +282,19 @@ impl Shared {
             };
             (refused, job)
         })
+    }
+
+    /// Takes out of the queue what nobody waits for any more; whether that made room.
+    fn drop_abandoned(&self) -> bool {
+        let now = Instant::now();
+        let abandoned = self
+            .queue
+            .remove(|job| job.reply.is_closed() || now >= job.deadline);
+        for job in &abandoned {
+            self.metrics.queue_depth.decrement(1.0);
+            self.queued_nanos.fetch_sub(job.work_nanos, Relaxed);
+        }
+        !abandoned.is_empty()
     }
 
     /// One slot's thread: the oldest job, its engine, the reply.
@@ -329,6 +358,15 @@ impl Shared {
             }
         };
         (ran, ended)
+    }
+}
+
+/// What a tensor's part in the size class is: its elements; for strings what they hold, four bytes
+/// an element.
+fn size(tensor: &Tensor) -> usize {
+    match tensor.data() {
+        Data::String(strings) => strings.iter().map(|s| 1 + s.len() / 4).sum(),
+        data => data.len(),
     }
 }
 

@@ -77,6 +77,15 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Takes out the items that need not wait any longer.
+    pub fn remove(&self, is_stale: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        let waiting = std::mem::take(&mut state.waiting);
+        let (stale, waiting): (VecDeque<T>, VecDeque<T>) = waiting.into_iter().partition(is_stale);
+        state.waiting = waiting;
+        stale.into()
+    }
+
     /// Number of items waiting.
     pub fn len(&self) -> usize {
         self.lock().waiting.len()

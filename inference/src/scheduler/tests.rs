@@ -44,7 +44,7 @@ fn start(queue_limit: usize) -> Test {
         steps: steps_out,
     });
     Test {
-        scheduler: Scheduler::start(vec![engine], queue_limit, metrics).unwrap(),
+        scheduler: Scheduler::start(vec![engine], queue_limit, true, metrics).unwrap(),
         begun,
         steps,
     }
@@ -127,15 +127,64 @@ async fn refuses_when_the_queue_is_full() {
 }
 
 #[tokio::test]
-async fn refuses_what_cannot_be_in_time() {
+async fn refuses_what_cannot_be_in_time_behind_others_and_only_that() {
     let test = start(8);
-    test.scheduler.calibrate(1, Duration::from_secs(2));
+    test.scheduler
+        .calibrate(&request(1), Duration::from_secs(2));
+    let second = Duration::from_secs(1);
+    // On an idle server even what took long before is tried.
+    let scheduler = test.scheduler.clone();
+    let running = tokio::spawn(async move {
+        scheduler
+            .submit(request(1), within(LONG), Instant::now())
+            .await
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(test.begun.recv().unwrap(), 1);
+    let scheduler = test.scheduler.clone();
+    let waiting = tokio::spawn(async move {
+        scheduler
+            .submit(request(1), within(LONG), Instant::now())
+            .await
+    });
+    tokio::task::yield_now().await;
     let error = test
         .scheduler
-        .submit(request(1), within(Duration::from_secs(1)), Instant::now())
+        .submit(request(1), within(second), Instant::now())
         .await
         .unwrap_err();
     assert!(matches!(error, SubmitError::Hopeless { .. }), "{error:?}");
+    for _ in 0..2 {
+        test.steps.send(Step::Answer).unwrap();
+    }
+    assert!(running.await.unwrap().is_ok() && waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn callers_who_left_make_room_in_a_full_queue() {
+    let test = start(1);
+    let submit = |n| {
+        let scheduler = test.scheduler.clone();
+        tokio::spawn(async move {
+            scheduler
+                .submit(request(n), within(LONG), Instant::now())
+                .await
+        })
+    };
+    let running = submit(1);
+    tokio::task::yield_now().await;
+    assert_eq!(test.begun.recv().unwrap(), 1);
+    let left = submit(2);
+    tokio::task::yield_now().await;
+    left.abort();
+    tokio::task::yield_now().await;
+    let next = submit(3);
+    tokio::task::yield_now().await;
+    for _ in 0..2 {
+        test.steps.send(Step::Answer).unwrap();
+    }
+    assert!(running.await.unwrap().is_ok());
+    assert!(next.await.unwrap().is_ok());
 }
 
 #[tokio::test]
@@ -177,7 +226,8 @@ async fn work_that_nobody_waits_for_does_not_run() {
 fn start_short() -> Test {
     let test = start(8);
     for _ in 0..100 {
-        test.scheduler.calibrate(1, Duration::from_micros(5));
+        test.scheduler
+            .calibrate(&request(1), Duration::from_micros(5));
     }
     test
 }

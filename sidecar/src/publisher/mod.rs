@@ -75,6 +75,8 @@ pub(crate) struct Publisher<C> {
     stop: Stop,
     active: Active,
     probe_at: Instant,
+    /// Lines that stdout had not taken at the last look.
+    emf_dropped: u64,
     /// What was said last: said once, until it changes.
     said: Option<(Active, Option<Discriminant<Refusal>>)>,
 }
@@ -106,6 +108,7 @@ impl<C: Cloud> Publisher<C> {
             stop,
             active,
             probe_at,
+            emf_dropped: 0,
             said,
         }
     }
@@ -206,9 +209,19 @@ impl<C: Cloud> Publisher<C> {
         self.change(active, Some(refusal));
     }
 
-    fn write(&self, period: &Period) {
+    /// Hands a period to stdout's thread. What that could not write of the periods before shows now.
+    fn write(&mut self, period: &Period) {
         self.emf.write(period);
-        self.stats.success();
+        let dropped = self.emf.dropped();
+        if dropped == self.emf_dropped {
+            self.stats.success();
+            return;
+        }
+        if self.emf_dropped == 0 {
+            tracing::warn!("stdout does not take the metrics: {dropped} lines were dropped so far");
+        }
+        self.emf_dropped = dropped;
+        self.stats.failure();
     }
 
     /// True once the sidecar must stop, or nobody holds it any more.
