@@ -26,6 +26,7 @@ pub fn run() -> ExitCode {
         }
     };
     logging::install(settings.log, settings.log_level);
+    inference::runtime::ort::switch_telemetry_off();
 
     let limits = sidecar::limits();
     let config = settings.inference(&limits);

@@ -27,6 +27,15 @@ pub const MIN_MINOR_VERSION: u32 = ort::MINOR_VERSION;
 /// until the reply is written. A copy of so little costs less than holding the runtime's value.
 const COPY_UP_TO: usize = 4096;
 
+/// Read once by the library when it is first used; `1` means that nothing is ever sent.
+const TELEMETRY_SWITCH: &str = "ORT_DISABLE_TELEMETRY";
+
+/// Switches the library's telemetry off. To be called before there is a second thread, because the
+/// environment belongs to all of them; [`Runtime::open`] makes up for whoever did not.
+pub fn switch_telemetry_off() {
+    std::env::set_var(TELEMETRY_SWITCH, "1");
+}
+
 /// Why the runtime cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -119,8 +128,9 @@ impl Runtime {
                 looked: candidates.to_vec(),
             });
         };
-        // Read once by the library when it is first used: off means that nothing is ever sent.
-        std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
+        if std::env::var_os(TELEMETRY_SWITCH).is_none() {
+            switch_telemetry_off();
+        }
         let builder = ort::init_from(library).map_err(|error| {
             let path = library.clone();
             match error {
