@@ -37,8 +37,9 @@ fn a_full_queue_is_503_with_retry_after_and_ping_stays_200() {
     });
     let (served, refused) = (served.into_inner(), refused.into_inner());
     assert_eq!(served + refused, 12);
+    // Two may wait; whether a third is running already when the others come is a race.
     assert!(
-        served >= 3 && refused >= 1,
+        served >= 2 && refused >= 1,
         "{served} served, {refused} refused"
     );
 
