@@ -54,16 +54,20 @@ pub fn run() -> ExitCode {
         say(found, &limits, &sidecar.route_line());
     });
     sidecar.stop(LAST_METRICS);
-    match served {
+    let code = match served {
         Ok(()) => {
             tracing::info!("left in order");
-            ExitCode::SUCCESS
+            0
         }
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    // Without the libraries' exit handlers: a load or a run that nobody waits for any more may still
+    // be inside ONNX Runtime, which crashes when it is taken down around it. Everything that was
+    // owed has been sent.
+    signal_hook::low_level::exit(code)
 }
 
 /// What was found and decided, in a few lines.

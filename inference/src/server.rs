@@ -143,8 +143,9 @@ pub fn serve(
     });
     let metrics = SchedulerMetrics::register(hooks.recorder);
     let served = runtime.block_on(async {
-        let (listener, address) = listen(config.listen)?;
+        // Before the port: whoever can connect can also stop the server in order.
         let mut signals = Signals::install()?;
+        let (listener, address) = listen(config.listen)?;
         let loaded = load_on_a_thread(config.clone(), metrics)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         // Every connection holds a clone; all dropped means that all are closed.

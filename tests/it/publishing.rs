@@ -328,7 +328,7 @@ fn periods_leave_while_the_server_runs() {
     let server = cloudwatch.for_server(Server::on("sum4")).ready();
     assert_eq!(server.get("/ping").status, 200);
     assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
-    let captured = eventually("a period arrives", Duration::from_secs(25), || {
+    let captured = eventually("a period arrives", Duration::from_secs(60), || {
         let captured = cloudwatch.captured();
         (!datums(&captured, "Invocations").is_empty()).then_some(captured)
     });

@@ -76,9 +76,16 @@ fn a_request_that_is_running_is_finished() {
 
 #[test]
 fn told_to_stop_while_loading_it_stops() {
-    let mut server = Server::on("slower").spawn();
-    // Signal handlers are installed before the load begins.
-    std::thread::sleep(Duration::from_millis(300));
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
+    let mut server = Server::on("slower")
+        .env("SAGEMAKER_BIND_TO_PORT", &port.to_string())
+        .spawn();
+    eventually("the port is bound", Duration::from_secs(30), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
     server.signal("TERM");
     assert_eq!(
         server.wait(Duration::from_secs(10)).code(),
