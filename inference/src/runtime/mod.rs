@@ -2,6 +2,7 @@
 
 pub mod ort;
 pub mod pool;
+mod reason;
 pub mod warmup;
 
 use crate::tensor::{Tensor, Value};
