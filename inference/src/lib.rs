@@ -25,4 +25,5 @@ pub mod telemetry;
 pub mod tensor;
 
 pub use config::Config;
+pub use http::{Flush, FlushFuture};
 pub use server::{serve, Announcement, Hooks, ServeError};
