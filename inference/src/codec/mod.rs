@@ -16,6 +16,8 @@ mod json;
 mod layout;
 mod media;
 mod npy;
+#[allow(dead_code, unused_imports)]
+mod npz;
 mod text;
 
 use bytes::Bytes;
