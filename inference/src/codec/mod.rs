@@ -18,6 +18,8 @@ mod media;
 mod npy;
 #[allow(dead_code, unused_imports)]
 mod npz;
+#[allow(dead_code, unused_imports)]
+mod recordio;
 mod text;
 
 use bytes::Bytes;
