@@ -5,14 +5,14 @@
 //! `ZipMap` nodes, which are taken out (see [`zipmap`]). Nothing here decides whether a model is
 //! valid: that is the runtime's word.
 
-pub mod wire;
 pub mod zipmap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use wire::{fields, Malformed};
 pub use zipmap::ZipMap;
+
+use crate::wire::{fields, Malformed};
 
 /// Why a file is not worth giving to the runtime.
 #[derive(Debug, thiserror::Error)]
@@ -293,7 +293,7 @@ fn check_external(file: &Path, location: &str, needed: u64) -> Result<u64, FileE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{put_bytes, put_varint};
+    use crate::wire::{put_bytes, put_varint};
 
     fn model(initializer: &[u8]) -> Vec<u8> {
         let mut graph = Vec::new();
