@@ -13,6 +13,8 @@ pub const CUSTOM_ATTRIBUTES: HeaderName =
 const INFERENCE_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-inference-id");
 /// `X-Amzn-SageMaker-Session-Id`: `NEW_SESSION`, or the id of an open one.
 const SESSION_ID: HeaderName = HeaderName::from_static("x-amzn-sagemaker-session-id");
+/// How a caller of the streaming API says what it accepts; as `Accept` where that is missing.
+const STREAMING_ACCEPT: HeaderName = HeaderName::from_static("x-amzn-sagemaker-accept");
 /// KServe's way to say where binary tensors begin.
 pub const JSON_HEADER_SIZE: HeaderName = HeaderName::from_static("inference-header-content-length");
 
@@ -42,6 +44,7 @@ impl<'h> Asked<'h> {
         let mut asked = Self::default();
         let mut bytes = 0;
         let mut chunked = false;
+        let mut streaming_accept = None;
         for (name, value) in headers {
             bytes += name.as_str().len() + value.len();
             if name == header::CONTENT_TYPE {
@@ -66,11 +69,16 @@ impl<'h> Asked<'h> {
                 });
             } else if name == JSON_HEADER_SIZE {
                 once(&mut asked.json_header_size, text(name, value)?, name)?;
+            } else if name == STREAMING_ACCEPT {
+                streaming_accept = Some(text(name, value)?);
             } else if name == INFERENCE_ID {
                 asked.inference_id = Some(text(name, value)?);
             } else if name == SESSION_ID && value.as_bytes().eq_ignore_ascii_case(b"NEW_SESSION") {
                 return Err(HttpError::Session);
             }
+        }
+        if asked.accept.is_none() {
+            asked.accept = streaming_accept.map(Cow::Borrowed);
         }
         if chunked && headers.contains_key(header::CONTENT_LENGTH) {
             return Err(HttpError::TwoLengths);
@@ -142,6 +150,17 @@ mod tests {
         let headers = headers(&[("accept", "text/csv"), ("accept", "*/*;q=0.1")]);
         let asked = Asked::read(&headers, 1000).unwrap();
         assert_eq!(asked.accept.as_deref(), Some("text/csv, */*;q=0.1"));
+    }
+
+    #[test]
+    fn the_streaming_apis_accept_stands_in_for_a_missing_one() {
+        let streaming = ("x-amzn-sagemaker-accept", "application/jsonlines");
+        let alone = headers(&[streaming]);
+        let asked = Asked::read(&alone, 1000).unwrap();
+        assert_eq!(asked.accept.as_deref(), Some("application/jsonlines"));
+        let both = headers(&[streaming, ("accept", "text/csv")]);
+        let asked = Asked::read(&both, 1000).unwrap();
+        assert_eq!(asked.accept.as_deref(), Some("text/csv"));
     }
 
     #[test]
