@@ -12,6 +12,8 @@ mod support;
 mod invocations;
 mod outputs;
 mod ping;
+// ONNX's own operator cases, by their recorded outputs.
+mod conformance;
 // The demo models, by their known request and reply.
 mod models;
 // Bad models and settings: refused at start, with the reason.

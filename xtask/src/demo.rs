@@ -4,17 +4,16 @@
 //! shows what arrived in the CloudWatch API. Nothing leaves this machine.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::child::output;
 use crate::cloudwatch::StandIn;
-use crate::command::{aloud, cargo, quietly};
+use crate::command::{aloud, quietly};
 use crate::python::python;
 use crate::server::{log_of, Server, NAMESPACE};
 use crate::store::{workspace, write, Store};
-use crate::{cloudwatch, models, onnxruntime, Result};
+use crate::{binary, cloudwatch, models, onnxruntime, Result};
 
 const ASKED_FILES: [&str; 5] = [
     "inference/src/lib.rs",
@@ -33,7 +32,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     onnxruntime::ensure(&store)?;
     models::ensure(&store, &["magika"])?;
     cloudwatch::ensure(&store)?;
-    let binary = build()?;
+    let binary = binary::release()?;
 
     println!("\nServing magika, a model that tells what kind of file it is shown");
     let cloudwatch = StandIn::start(&store)?;
@@ -82,33 +81,6 @@ fn own_file(arguments: &[String]) -> Result<Option<PathBuf>> {
             .ok_or_else(|| format!("--file {path}: no such file")),
         [surplus, ..] => Err(format!("takes --file PATH or nothing, found {surplus}")),
     }
-}
-
-/// Builds the release binary; cargo itself says where it put it.
-fn build() -> Result<PathBuf> {
-    println!("  building plimsoll (the first time takes some minutes)");
-    let mut build = cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "plimsoll",
-        "--bin",
-        "plimsoll",
-    ]);
-    build
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped());
-    let output = output(&mut build)?;
-    if !output.status.success() {
-        return Err("plimsoll does not build, cargo says why above".to_owned());
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
-    executable.ok_or_else(|| "cargo named no plimsoll executable".to_owned())
 }
 
 fn ask(server: &Server, files: &[PathBuf]) -> Result<()> {

@@ -11,9 +11,11 @@
 )]
 
 mod bench;
+mod binary;
 mod child;
 mod cloudwatch;
 mod command;
+mod conformance;
 mod demo;
 mod fixtures;
 mod image;
@@ -36,6 +38,8 @@ cargo xtask CHORE
 
   demo [--file PATH]   serve a real model, ask it, load it, see its metrics arrive
   test [ARGS]          fetch and make what the tests need, then run them all
+  conformance [--filter TEXT] [--format npz|v2|triton] [--jobs N] [--sample]
+                       ONNX's own operator cases through the server
   bench [ARGS]         run the benches
   image                build the container image (needs a docker engine)
 
@@ -68,6 +72,7 @@ fn run(chore: &str, rest: &[String]) -> Result<()> {
     match chore {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
+        "conformance" => conformance::run(rest),
         "bench" => bench::run(rest),
         "models" => models::run(rest),
         "image" => no_arguments(rest).and_then(|()| image::run()),

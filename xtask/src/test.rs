@@ -5,7 +5,7 @@
 
 use crate::command::{aloud, cargo};
 use crate::store::Store;
-use crate::{cloudwatch, fixtures, models, onnxruntime, Result};
+use crate::{cloudwatch, conformance, fixtures, models, onnxruntime, Result};
 
 /// The chore.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -15,6 +15,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     fixtures::ensure(&store)?;
     cloudwatch::ensure(&store)?;
     cloudwatch::test(&store)?;
+    conformance::ensure_sample(&store)?;
+    conformance::test(&store)?;
     let mut test = cargo();
     test.arg("test");
     if !arguments
