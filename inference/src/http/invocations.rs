@@ -138,7 +138,9 @@ async fn answer(
     }
     if let Some(coding) = coding {
         let limit = app.limits.unpacked_bytes;
-        body = off_the_loop(LARGE_BYTES + 1, || coding.decompress(&body, limit))?;
+        // Eight times as many bytes come out of a usual text.
+        let unpacked = body.len().saturating_mul(8);
+        body = off_the_loop(unpacked, || coding.decompress(&body, limit))?;
     }
 
     let decoded = off_the_loop(body.len(), || codec::decode(intake, body, &model.signature))?;
