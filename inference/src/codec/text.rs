@@ -35,17 +35,13 @@ integers!(i8, i16, i32, i64, u8, u16, u32, u64);
 macro_rules! floats {
     ($($type:ty),*) => {$(
         impl Text for $type {
-            #[inline]
+            // Always: a large reply is little else than this.
+            #[inline(always)]
             fn json(&self, out: &mut Vec<u8>) {
                 if self.is_finite() {
                     out.extend_from_slice(ryu::Buffer::new().format_finite(*self).as_bytes());
-                } else if self.is_nan() {
-                    out.extend_from_slice(b"null");
                 } else {
-                    let name = if *self > 0.0 { INFINITY } else { NEG_INFINITY };
-                    out.push(b'"');
-                    out.extend_from_slice(name.as_bytes());
-                    out.push(b'"');
+                    json_not_finite(out, self.is_nan(), *self > 0.0);
                 }
             }
             #[inline]
@@ -65,6 +61,18 @@ macro_rules! floats {
 }
 
 floats!(f32, f64);
+
+/// NaN or an infinity as a JSON value.
+#[cold]
+fn json_not_finite(out: &mut Vec<u8>, is_nan: bool, is_positive: bool) {
+    if is_nan {
+        return out.extend_from_slice(b"null");
+    }
+    let name = if is_positive { INFINITY } else { NEG_INFINITY };
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+}
 
 macro_rules! halves {
     ($($type:ty),*) => {$(
