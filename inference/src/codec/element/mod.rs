@@ -255,14 +255,23 @@ fn narrow(number: f64) -> f32 {
     number as f32
 }
 
-/// Whether `number` lies in the middle between two `f32` (or near their small end, where the
-/// middles are elsewhere), so that the text it was rounded from may belong to the other side.
+/// Whether `number` lies in the middle between two `f32`, so that the text it was rounded from may
+/// belong to the other side.
 #[inline]
 fn between_floats(number: f64) -> bool {
     const DROPPED_BITS: u64 = (1 << 29) - 1;
     const HALF: u64 = 1 << 28;
     number.to_bits() & DROPPED_BITS == HALF
-        || (number.abs() < f64::from(f32::MIN_POSITIVE) && f64::from(number as f32) != number)
+        || (number.abs() < f64::from(f32::MIN_POSITIVE) && between_small_floats(number))
+}
+
+/// [`between_floats`] where the gaps between `f32` are all the same, 2⁻¹⁴⁹: the middles are the odd
+/// multiples of half of that.
+fn between_small_floats(number: f64) -> bool {
+    const HALVES: f64 = f64::from_bits((1023 + 150) << 52);
+    let halves = number.abs() * HALVES;
+    let whole = halves as u32;
+    whole & 1 == 1 && f64::from(whole) == halves
 }
 
 /// `number` as the nearest `f32`, or where it is none, its neighbour with an odd last bit: a second

@@ -111,6 +111,24 @@ proptest! {
     }
 
     #[test]
+    fn tiny_floats_are_unsure_in_the_middle_alone(bits in 0u32..0x0080_0000, step in -3i64..=3) {
+        let low = f32::from_bits(bits);
+        let high = f32::from_bits(bits + 1);
+        let middle = (f64::from(low) + f64::from(high)) / 2.0;
+        let number = f64::from_bits((middle.to_bits() as i64 + step) as u64);
+        prop_assert_eq!(f32::unsure(number), step == 0);
+        prop_assert_eq!(f32::unsure(-number), step == 0);
+        let nearest = if step < 0 { low } else { high };
+        if step != 0 {
+            prop_assert_eq!(number as f32, nearest);
+        }
+        prop_assert!(!f32::unsure(f64::from(low)));
+        // Whatever text reads as this number rounds to the same side.
+        let text = format!("{number:e}");
+        prop_assert!(step == 0 || f32::decimal(&text) == Ok(nearest));
+    }
+
+    #[test]
     fn rounding_to_half_through_odd_equals_the_nearest(bits: u16, step in -3i32..=3) {
         // A point at or near the middle between two neighbouring halves.
         let low = f16::from_bits(bits & 0x7bfe);
