@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use crate::codec::conform;
-use crate::codec::element::{empty, take, Element, Misfit};
+use crate::codec::element::{empty, owned, Element, Misfit};
 use crate::codec::error::{misfit, unreadable};
 use crate::codec::layout::Layout;
 use crate::codec::DecodeError;
 use crate::each_type;
 use crate::model::{Port, Signature};
-use crate::tensor::{element_count, Buffer, Data, Tensor};
+use crate::tensor::{element_count, Data, Tensor};
 
 /// Reads records into one tensor per input.
 ///
@@ -211,12 +211,7 @@ impl<'t> Reader<'t> {
         width: usize,
         column: usize,
     ) -> Result<(), DecodeError> {
-        each_type!(data, buffer => {
-            let mut out = take(buffer);
-            let outcome = self.fill_typed(port, &mut out, width, column);
-            *buffer = Buffer::Owned(out);
-            outcome
-        })
+        each_type!(data, buffer => self.fill_typed(port, owned(buffer), width, column))
     }
 
     fn fill_typed<T: Element>(

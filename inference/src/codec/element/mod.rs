@@ -78,9 +78,11 @@ macro_rules! integers {
             fn wrap(elements: Vec<Self>) -> Data {
                 Data::$variant(elements.into())
             }
+            #[inline]
             fn unsigned(number: u64) -> Fit<Self> {
                 Self::try_from(number).map_err(|_| Misfit::Range)
             }
+            #[inline]
             fn signed(number: i64) -> Fit<Self> {
                 Self::try_from(number).map_err(|_| Misfit::Range)
             }
@@ -90,6 +92,7 @@ macro_rules! integers {
                 }
                 Self::try_from(number as i128).map_err(|_| Misfit::Range)
             }
+            #[inline]
             fn unsure(number: f64) -> bool {
                 number.abs() >= EXACT_INTEGERS
             }
@@ -353,6 +356,17 @@ pub(super) fn take<T>(buffer: &mut Buffer<T>) -> Vec<T> {
     match std::mem::replace(buffer, Buffer::Owned(Vec::new())) {
         Buffer::Owned(elements) => elements,
         Buffer::Held(_) => Vec::new(),
+    }
+}
+
+/// The vector to push elements to; a held buffer is never met here and would be emptied.
+pub(super) fn owned<T>(buffer: &mut Buffer<T>) -> &mut Vec<T> {
+    if matches!(buffer, Buffer::Held(_)) {
+        *buffer = Buffer::Owned(Vec::new());
+    }
+    match buffer {
+        Buffer::Owned(elements) => elements,
+        Buffer::Held(_) => unreachable!("replaced above"),
     }
 }
 

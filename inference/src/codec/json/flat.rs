@@ -5,12 +5,12 @@ use serde::de::{self, MapAccess, SeqAccess};
 use super::any::{from_text, Any, Context, Scalar, Target};
 use super::DEPTH_LIMIT;
 use crate::codec::conform;
-use crate::codec::element::{empty, take, Element, Misfit};
+use crate::codec::element::{empty, owned, Element, Misfit};
 use crate::codec::error::misfit;
 use crate::codec::DecodeError;
 use crate::each_type;
 use crate::model::{Dim, Port};
-use crate::tensor::{Buffer, Data, ElementType};
+use crate::tensor::{Data, ElementType};
 
 /// The size of an axis that no list has closed yet.
 const OPEN: usize = usize::MAX;
@@ -68,16 +68,8 @@ impl Grid {
         Ok(())
     }
 
-    /// A scalar stands at `depth`.
-    #[inline]
+    /// A scalar stands at `depth`, which is not yet known to be where they stand.
     fn scalar(&mut self, depth: usize) -> Result<(), Ragged> {
-        if self.leaf == Some(depth) {
-            return Ok(());
-        }
-        self.first_scalar(depth)
-    }
-
-    fn first_scalar(&mut self, depth: usize) -> Result<(), Ragged> {
         if self.lone && depth == 1 {
             return self.block(1, &[1]);
         }
@@ -142,9 +134,7 @@ impl<'s> Column<'s> {
         let mut data = empty(element);
         let count = one_record(port).filter(|count| *count <= room).unwrap_or(0);
         each_type!(&mut data, buffer => {
-            let mut out = take(buffer);
-            out.reserve_exact(count);
-            *buffer = Buffer::Owned(out);
+            owned(buffer).reserve_exact(count);
         });
         Ok(Self {
             port,
@@ -188,11 +178,8 @@ macro_rules! typed {
             port, data, grid, ..
         } = column;
         each_type!(data, buffer => {
-            let mut out = take(buffer);
-            let $flat = Flat { out: &mut out, grid, port, context, depth };
-            let outcome = $body;
-            *buffer = Buffer::Owned(out);
-            outcome
+            let $flat = &mut Flat { out: owned(buffer), grid, port, context, depth };
+            $body
         })
     }};
 }
@@ -242,24 +229,37 @@ impl<'de> Target<'de> for Slot<'_, '_> {
     }
 }
 
-/// The typed reader behind a [`Slot`].
+/// The typed reader behind a [`Slot`]: one for all nesting, handed down by reference, so that a
+/// member costs the parser one word to pass on.
 struct Flat<'a, T> {
     out: &'a mut Vec<T>,
     grid: &'a mut Grid,
     port: &'a Port,
     context: &'a Context,
+    /// The list nesting where the reader stands.
     depth: usize,
 }
 
 impl<T: Element> Flat<'_, T> {
-    #[inline]
-    fn push<E: de::Error>(self, element: Result<T, Misfit>) -> Result<(), E> {
-        let element = element.map_err(|misfit| self.misfit(misfit))?;
-        if let Err(ragged) = self.grid.scalar(self.depth) {
-            return Err(self.refuse(self.depth, &ragged));
+    // Always: this and `scalar` are all that happens between two numbers of a large tensor.
+    #[inline(always)]
+    fn push<E: de::Error>(&mut self, element: Result<T, Misfit>) -> Result<(), E> {
+        let element = match element {
+            Ok(element) => element,
+            Err(misfit) => return Err(self.misfit(misfit)),
+        };
+        if self.grid.leaf != Some(self.depth) {
+            self.check_scalar()?;
         }
         self.out.push(element);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn check_scalar<E: de::Error>(&mut self) -> Result<(), E> {
+        self.grid
+            .scalar(self.depth)
+            .map_err(|ragged| self.refuse(self.depth, &ragged))
     }
 
     #[cold]
@@ -276,35 +276,29 @@ impl<T: Element> Flat<'_, T> {
     }
 
     #[inline]
-    fn members<'de, A: SeqAccess<'de>>(self, mut list: A, first: usize) -> Result<(), A::Error> {
-        let Flat {
-            out,
-            grid,
-            port,
-            context,
-            depth,
-        } = self;
+    fn members<'de, A: SeqAccess<'de>>(
+        &mut self,
+        mut list: A,
+        first: usize,
+    ) -> Result<(), A::Error> {
+        let depth = self.depth;
+        self.depth = depth + 1;
         let mut count = first;
         loop {
-            grid.step(depth, count);
-            let member = Flat {
-                out: &mut *out,
-                grid: &mut *grid,
-                port,
-                context,
-                depth: depth + 1,
-            };
-            if list.next_element_seed(Any(member))?.is_none() {
+            self.grid.step(depth, count);
+            if list.next_element_seed(Any(&mut *self))?.is_none() {
                 break;
             }
             count += 1;
         }
-        grid.close(depth, count)
-            .map_err(|ragged| context.refuse(located(port, grid, depth, &ragged)))
+        self.depth = depth;
+        self.grid
+            .close(depth, count)
+            .map_err(|ragged| self.refuse(depth, &ragged))
     }
 }
 
-impl<'de, T: Element> Target<'de> for Flat<'_, T> {
+impl<'de, T: Element> Target<'de> for &mut Flat<'_, T> {
     #[inline]
     fn context(&self) -> &Context {
         self.context
@@ -314,7 +308,7 @@ impl<'de, T: Element> Target<'de> for Flat<'_, T> {
         self.push(T::decimal(text))
     }
 
-    #[inline]
+    #[inline(always)]
     fn scalar<E: de::Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
         match scalar {
             Scalar::Float(number) if T::unsure(number) => Err(self.context.ask_exact()),
