@@ -4,7 +4,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::bodies::{self, Binary, WIDTH};
+use crate::binary::{Binary, WIDTH};
+use crate::bodies;
 
 struct Counting;
 

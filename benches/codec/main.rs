@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 mod allocations;
+mod binary;
 mod bodies;
 mod rows;
 
@@ -59,9 +60,9 @@ fn main() -> ExitCode {
     println!("bytes set aside while floats are read from an aligned binary body of so many");
     let [small, middle, large] = [4_096, 602_112, 4_816_896];
     println!("  {:<24} {small:>14} {middle:>14} {large:>14}", "");
-    for binary in bodies::BINARY {
+    for binary in binary::BINARY {
         let [small, middle, large] = [small, middle, large]
-            .map(|bytes| allocations::of_reading(binary, bytes / 4 / bodies::WIDTH));
+            .map(|bytes| allocations::of_reading(binary, bytes / 4 / binary::WIDTH));
         let verdict = if large > small + 64 { "  grows" } else { "" };
         println!(
             "  {:<24} {small:>14} {middle:>14} {large:>14}{verdict}",

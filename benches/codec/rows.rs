@@ -8,6 +8,7 @@ use inference::model::{Dim, Signature};
 use inference::tensor::{Data, Tensor, Value};
 use serde::de::DeserializeOwned;
 
+use crate::binary;
 use crate::bodies::{self, IMAGE};
 
 /// Something to time.
@@ -25,6 +26,8 @@ pub struct Row {
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 const LINES: &str = "application/jsonlines";
+const NPZ: &str = "application/x-npz";
+const RECORDIO: &str = "application/x-recordio-protobuf";
 
 /// Nested lists may cost little more than one flat list.
 const JSON_READ: Option<f64> = Some(1.15);
@@ -174,31 +177,32 @@ fn csv_read() -> Vec<Row> {
 
 /// Further formats: their floor is the same numbers in JSON.
 fn others() -> Vec<Row> {
-    let cells = bodies::shortest(&bodies::pixels(8000));
+    let numbers = bodies::pixels(8000);
+    let cells = bodies::shortest(&numbers);
     let rows = format!("{{\"instances\":{}}}", bodies::nested(&[2000, 4], &cells));
-    let row = |name, content_type, body: String| Row {
+    let row = |name, content_type, body: Bytes| Row {
         name,
         ours: reading(content_type, body, &bodies::table(4)),
         floor: reading(JSON, rows.clone(), &bodies::table(4)),
         target: None,
     };
+    let (lines, csv) = (bodies::lines(4, &cells), bodies::csv(4, &cells));
+    let (npz, records) = (binary::npz(&numbers), binary::records(&numbers));
     vec![
         row(
             "json lines against json rows, 2,000 × 4",
             LINES,
-            bodies::lines(4, &cells),
+            lines.into(),
         ),
-        row(
-            "csv against json rows, 2,000 × 4",
-            CSV,
-            bodies::csv(4, &cells),
-        ),
+        row("csv against json rows, 2,000 × 4", CSV, csv.into()),
+        row("npz against json rows, 2,000 × 4", NPZ, npz),
+        row("recordio against json rows, 2,000 × 4", RECORDIO, records),
     ]
 }
 
 /// Reads a body as the server does.
-fn reading(content_type: &'static str, body: String, signature: &Signature) -> Turn {
-    let (body, signature) = (Bytes::from(body), signature.clone());
+fn reading(content_type: &'static str, body: impl Into<Bytes>, signature: &Signature) -> Turn {
+    let (body, signature) = (body.into(), signature.clone());
     Box::new(move || {
         black_box(bodies::decode(content_type, body.clone(), &signature));
     })
