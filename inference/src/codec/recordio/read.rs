@@ -243,17 +243,22 @@ impl Group {
 
     /// Checks that a row is as the first one was.
     fn check(&self, row: &Row<'_>) -> Result<(), Fault> {
-        let name = quoted(&self.feature);
+        // Named only where it is needed: this runs once a record.
+        let name = || quoted(&self.feature);
         if row.columns != self.columns {
             return Err(Fault::Unfit(format!(
-                "feature {name} has {} values where the first record has {}",
-                row.columns, self.columns
+                "feature {} has {} values where the first record has {}",
+                name(),
+                row.columns,
+                self.columns
             )));
         }
         if row.shape != self.sent && !row.shape.is_empty() && !self.sent.is_empty() {
             return Err(Fault::Unfit(format!(
-                "feature {name} has shape {:?} where the first record has {:?}",
-                row.shape, self.sent
+                "feature {} has shape {:?} where the first record has {:?}",
+                name(),
+                row.shape,
+                self.sent
             )));
         }
         Ok(())

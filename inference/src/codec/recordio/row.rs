@@ -27,8 +27,8 @@ pub(super) enum Fault {
 impl<'a> Row<'a> {
     /// Looks at a feature: its shape, its keys and the number of its elements.
     pub(super) fn open(feature: Feature<'a>) -> Result<Self, Fault> {
-        let name = quoted(feature.name);
-        let unfit = |what: String| Fault::Unfit(format!("feature {name} {what}"));
+        // The name is written only where it is needed: this runs once a record.
+        let unfit = |what: String| Fault::Unfit(format!("feature {} {what}", quoted(feature.name)));
         let shape = feature.shape().map_err(Fault::Broken)?;
         let count = count(feature.items())?;
         let keys = count_keys(feature)?;
