@@ -200,12 +200,12 @@ fn the_environment_is_read_in_one_place() {
             folder,
             &["std::env", "env"],
             &[
-                "cli/src/settings.rs",
+                "cli/src/settings/",
                 // The command line, and one switch that the library wants set.
                 "cli/src/main.rs",
                 "inference/src/runtime/ort.rs",
             ],
-            "only cli/src/settings.rs reads the environment",
+            "only cli/src/settings/ reads the environment",
         );
     }
 }

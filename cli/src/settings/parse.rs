@@ -1,0 +1,136 @@
+//! From a setting's text to its value; an error is what was expected.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::logging::Format;
+
+pub(super) fn optional<T>(
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Option<T>, String> {
+    move |text| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            parse(text).map(Some)
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every parser has this shape")]
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every parser has this shape")]
+pub(super) fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| "a port from 0 (any free one) to 65535".to_owned())
+}
+
+pub(super) fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number".to_owned())
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    positive(text).map(NonZeroUsize::get)
+}
+
+pub(super) fn positive(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "a whole number, 1 or more".to_owned())
+}
+
+pub(super) fn seconds(text: &str) -> Result<usize, String> {
+    const DAY: usize = 86_400;
+    match text.parse() {
+        Ok(seconds) if (1..=DAY).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("a whole number of seconds from 1 to {DAY}")),
+    }
+}
+
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    positive(text)
+        .ok()
+        .filter(|n| n.get() <= 1024)
+        .ok_or_else(|| "a whole number from 1 to 1024".to_owned())
+}
+
+/// When metrics leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// At the end of each period.
+    Timer,
+    /// With each reply too.
+    Request,
+}
+
+pub(super) fn flush(text: &str) -> Result<Flush, String> {
+    match text {
+        "timer" => Ok(Flush::Timer),
+        "request" => Ok(Flush::Request),
+        _ => Err("timer or request".to_owned()),
+    }
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("true, 1 or yes, or false, 0 or no".to_owned()),
+    }
+}
+
+pub(super) fn strategy(text: &str) -> Result<&'static str, String> {
+    match text.to_ascii_lowercase().replace('_', "").as_str() {
+        "singlerecord" => Ok("SINGLE_RECORD"),
+        "multirecord" => Ok("MULTI_RECORD"),
+        _ => Err("SINGLE_RECORD or MULTI_RECORD".to_owned()),
+    }
+}
+
+pub(super) fn media_type(text: &str) -> Result<String, String> {
+    if inference::codec::is_known(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("one of {}", inference::codec::Format::list()))
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("text or json".to_owned()),
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Result<LevelFilter, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "TRACE" | "5" => Ok(LevelFilter::TRACE),
+        "DEBUG" | "10" => Ok(LevelFilter::DEBUG),
+        "INFO" | "20" => Ok(LevelFilter::INFO),
+        "WARNING" | "WARN" | "30" => Ok(LevelFilter::WARN),
+        "ERROR" | "40" | "CRITICAL" | "FATAL" | "50" => Ok(LevelFilter::ERROR),
+        _ => Err("DEBUG, INFO, WARNING, ERROR or CRITICAL, or 10 to 50 in tens".to_owned()),
+    }
+}
+
+pub(super) fn route(text: &str) -> Result<sidecar::RouteChoice, String> {
+    text.parse()
+        .map_err(|_| "auto, cloudwatch, emf or none".to_owned())
+}
+
+pub(super) fn period(text: &str) -> Result<u32, String> {
+    match text {
+        "10" => Ok(10),
+        "60" => Ok(60),
+        _ => Err("10 or 60".to_owned()),
+    }
+}

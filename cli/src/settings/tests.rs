@@ -1,0 +1,203 @@
+//! Every setting: its default, its bad values, and what belongs together.
+
+use super::*;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, Wrong> {
+    let mut environment: BTreeMap<String, String> = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    environment
+        .entry("SAGEMAKER_BASE_DIR".to_owned())
+        .or_insert_with(|| "/nonexistent".to_owned());
+    Settings::from_map(&environment)
+}
+
+fn wrong(pairs: &[(&str, &str)]) -> String {
+    read(pairs).unwrap_err().0.join("\n")
+}
+
+#[test]
+fn an_empty_environment_gives_the_defaults() {
+    let settings = read(&[("PLIMSOLL_SLOTS", " ")]).unwrap();
+    assert_eq!(settings.port, 8080);
+    assert_eq!(settings.slots, None);
+    assert_eq!(settings.queue_limit, inference::config::DEFAULT_QUEUE_LIMIT);
+    let limits = sidecar::limits();
+    let config = settings.inference(&limits);
+    assert_eq!(
+        config.max_request_bytes,
+        inference::config::DEFAULT_MAX_REQUEST_BYTES
+    );
+    assert_eq!(
+        config.request_limit,
+        inference::config::DEFAULT_REQUEST_LIMIT
+    );
+}
+
+#[test]
+fn every_bad_value_is_named_with_what_was_expected() {
+    for (name, value, expected) in [
+        ("SAGEMAKER_BIND_TO_PORT", "80a", "a port from 0"),
+        ("SAGEMAKER_BIND_TO_PORT", "65536", "65535"),
+        ("SAGEMAKER_MAX_REQUEST_SIZE", "0", "1 or more"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "a whole number"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "from 1 to 86400"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "86401", "from 1 to 86400"),
+        (
+            "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+            "image/png",
+            "text/csv",
+        ),
+        ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "WARNING"),
+        ("PLIMSOLL_LOG", "xml", "text or json"),
+        ("PLIMSOLL_SLOTS", "two", "from 1 to 1024"),
+        ("PLIMSOLL_INTRA_OP_THREADS", "0", "from 1 to 1024"),
+        ("PLIMSOLL_QUEUE_LIMIT", "0", "1 or more"),
+        (
+            "PLIMSOLL_METRICS_ROUTE",
+            "statsd",
+            "auto, cloudwatch, emf or none",
+        ),
+        ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
+        ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
+        ("PLIMSOLL_MAX_UNPACKED_MB", "0", "1 or more"),
+        ("PLIMSOLL_MAX_HEADER_BYTES", "-1", "1 or more"),
+        ("PLIMSOLL_STREAM_RECORDS", "many", "a whole number"),
+        ("PLIMSOLL_METRICS_FLUSH", "always", "timer or request"),
+        ("SAGEMAKER_BATCH", "maybe", "true, 1 or yes"),
+        ("SAGEMAKER_MULTI_MODEL", "2", "true, 1 or yes"),
+        (
+            "SAGEMAKER_BATCH_STRATEGY",
+            "ALL",
+            "SINGLE_RECORD or MULTI_RECORD",
+        ),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "0", "1 or more"),
+        (
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+            "x",
+            "from 1 to 86400",
+        ),
+    ] {
+        let message = wrong(&[(name, value)]);
+        assert!(message.contains(value), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    let both = wrong(&[("PLIMSOLL_SLOTS", "x"), ("PLIMSOLL_LOG", "y")]);
+    assert_eq!(both.lines().count(), 2, "{both}");
+}
+
+#[test]
+fn an_unknown_setting_is_named_with_its_neighbour() {
+    let message = wrong(&[("PLIMSOLL_SLOT", "1")]);
+    assert!(
+        message.contains("did you mean PLIMSOLL_SLOTS?"),
+        "{message}"
+    );
+    let message = wrong(&[("PLIMSOLL_WHATEVER_ELSE", "1")]);
+    assert!(message.contains("unknown setting"), "{message}");
+}
+
+#[test]
+fn dimensions_come_together_or_not_at_all() {
+    let half = wrong(&[("PLIMSOLL_ENDPOINT_NAME", "e")]);
+    assert!(half.contains("PLIMSOLL_VARIANT_NAME"), "{half}");
+    let settings = read(&[
+        ("PLIMSOLL_ENDPOINT_NAME", "e"),
+        ("PLIMSOLL_VARIANT_NAME", "v"),
+    ])
+    .unwrap();
+    let names: Vec<_> = settings
+        .sidecar()
+        .dimensions
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["EndpointName", "VariantName"]);
+}
+
+#[test]
+fn the_file_beside_the_model_is_read_and_the_environment_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().to_str().unwrap();
+    std::fs::create_dir(dir.path().join("model")).unwrap();
+    let file = dir.path().join("model/plimsoll.toml");
+    std::fs::write(&file, "queue_limit = 7\nslots = 2\n").unwrap();
+    let environment = [("SAGEMAKER_BASE_DIR", base), ("PLIMSOLL_SLOTS", "3")];
+    let settings = read(&environment).unwrap();
+    assert_eq!(settings.queue_limit, 7);
+    assert_eq!(settings.slots.map(NonZeroUsize::get), Some(3));
+
+    std::fs::write(&file, "queue_limits = 7\nslots = [1]\n").unwrap();
+    let message = wrong(&environment);
+    assert!(message.contains("did you mean queue_limit?"), "{message}");
+    assert!(
+        message.contains("slots is of type array: expected a string"),
+        "{message}"
+    );
+    std::fs::write(&file, "slots = 1\nqueue_limit = \n").unwrap();
+    let message = wrong(&environment);
+    assert!(message.contains("line 2"), "{message}");
+}
+
+#[test]
+fn flags_are_read_in_any_case_and_an_empty_one_is_off() {
+    for (text, on) in [
+        ("TRUE", true),
+        ("yes", true),
+        ("1", true),
+        ("No", false),
+        ("", false),
+    ] {
+        let settings = read(&[("SAGEMAKER_BATCH", text), ("SAGEMAKER_MULTI_MODEL", text)]);
+        let settings = settings.unwrap();
+        assert_eq!((settings.batch, settings.multi_model), (on, on), "{text}");
+    }
+    let settings = read(&[("SAGEMAKER_BATCH_STRATEGY", "SingleRecord")]).unwrap();
+    assert_eq!(settings.batch_strategy, Some("SINGLE_RECORD"));
+}
+
+#[test]
+fn the_time_limit_has_two_names() {
+    let limits = sidecar::limits();
+    let limit = |pairs: &[(&str, &str)]| {
+        read(pairs)
+            .unwrap()
+            .inference(&limits)
+            .request_limit
+            .as_secs()
+    };
+    let (short, long) = (
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+    );
+    assert_eq!(limit(&[(long, "7")]), 7);
+    assert_eq!(limit(&[(short, "5"), (long, "7")]), 5);
+}
+
+#[test]
+fn what_a_body_unfolds_to_is_bounded_as_the_body_is() {
+    let limits = sidecar::limits();
+    let limit = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_unpacked_bytes;
+    assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]), 6 << 20);
+    assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")]), 1 << 30);
+    assert_eq!(limit(&[("PLIMSOLL_MAX_UNPACKED_MB", "7")]), 7 << 20);
+}
+
+#[test]
+fn the_body_limit_follows_the_more_exact_setting() {
+    let limits = sidecar::limits();
+    let limit = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_request_bytes;
+    assert_eq!(
+        limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]),
+        6 * 1024 * 1024
+    );
+    assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")]), usize::MAX);
+    assert_eq!(
+        limit(&[
+            ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6"),
+            ("SAGEMAKER_MAX_REQUEST_SIZE", "99")
+        ]),
+        99
+    );
+}
