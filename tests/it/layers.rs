@@ -112,7 +112,7 @@ fn server_and_sidecar_do_not_know_each_other() {
 
 #[test]
 fn each_foreign_vocabulary_stays_in_its_room() {
-    let http = ["inference/src/http/", "inference/src/server.rs"];
+    let http = ["inference/src/http/", "inference/src/server/connections.rs"];
     nobody_mentions(
         "inference/src",
         &["axum", "hyper", "hyper_util"],

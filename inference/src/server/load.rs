@@ -1,0 +1,155 @@
+//! From the model folder to a model in service.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::{Announcement, ServeError};
+use crate::config::Config;
+use crate::locate::locate;
+use crate::onnx_file::{self, zipmap};
+use crate::ready::Model;
+use crate::runtime::ort::{Runtime, Source};
+use crate::runtime::pool::{self, Pool};
+use crate::runtime::{records, Engine};
+use crate::scheduler::Scheduler;
+use crate::telemetry::SchedulerMetrics;
+
+/// A model and what to say of it, or why there is none.
+pub(super) type Loaded = Result<(Model, Announcement), ServeError>;
+
+/// Loads off the HTTP threads, which already answer `/ping`.
+pub(super) fn load_on_a_thread(
+    config: Config,
+    metrics: SchedulerMetrics,
+) -> Result<oneshot::Receiver<Loaded>, ServeError> {
+    let (done, loaded) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            // Nobody to tell means that the process is leaving.
+            let _ = done.send(load(&config, metrics));
+        })
+        .map_err(|source| ServeError::System {
+            what: "the loading thread",
+            source,
+        })?;
+    Ok(loaded)
+}
+
+fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
+    let begun = Instant::now();
+    let file = locate(&config.model_folder)?;
+    let (bytes, facts) = onnx_file::read(&file)?;
+    let source = Source {
+        // A rewritten model is loaded from memory, where external data has no place to lie beside.
+        rewritten: bytes
+            .as_deref()
+            .filter(|_| facts.external.is_empty())
+            .and_then(zipmap::strip)
+            .map(|(model, maps)| (Arc::new(model), maps)),
+        file,
+        facts,
+    };
+    drop(bytes);
+    let runtime = Runtime::open(&config.onnxruntime_library)?;
+    let Pool {
+        engines,
+        signature,
+        intra_op_threads,
+        reason,
+        warm,
+        unwarmed,
+    } = pool::load(&runtime, &source, &config.budget)?;
+    let slots = engines.len();
+    let mut engines = engines;
+    let dependence = match (engines.first_mut(), &warm) {
+        _ if source.facts.has_shared_scales => {
+            Some("its quantisation takes scales over all records".to_owned())
+        }
+        (Some(engine), Some(warm)) => records::dependence(engine, &signature, warm).err(),
+        _ => Some("no input made from the signature fits".to_owned()),
+    };
+    if let Some(reason) = &dependence {
+        tracing::debug!("replies are not streamed: {reason}");
+    }
+    let engines = engines
+        .into_iter()
+        .map(|engine| Box::new(engine) as Box<dyn Engine>)
+        .collect();
+    let scheduler = Scheduler::start(
+        engines,
+        config.queue_limit,
+        !source.facts.has_control_flow,
+        metrics,
+    )
+    .map_err(|source| ServeError::System {
+        what: "a slot's thread",
+        source,
+    })?;
+    if let Some(warm) = &warm {
+        scheduler.calibrate(&warm.inputs, warm.run);
+    }
+    let has_independent_records = dependence.is_none();
+    let announcement = Announcement {
+        model: source.file.clone(),
+        model_bytes: source.facts.total_bytes,
+        signature: Arc::clone(&signature),
+        slots,
+        intra_op_threads,
+        reason,
+        run: warm.as_ref().map(|warm| warm.run),
+        unwarmed,
+        runtime_version: runtime.version().to_owned(),
+        library: runtime.library().to_owned(),
+        providers: runtime.providers(),
+        address: config.listen,
+        took: begun.elapsed(),
+    };
+    let model = Model {
+        name: model_name(&source.file),
+        url: config.model_folder.display().to_string(),
+        signature,
+        has_independent_records,
+        scheduler,
+    };
+    Ok((model, announcement))
+}
+
+/// `…/iris.onnx` is `iris`; `…/iris/3/model.onnx` is `iris`; a bare `model.onnx` is `model`.
+fn model_name(file: &Path) -> String {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy());
+    let version = file.parent().and_then(Path::file_name);
+    let numeric = |name: &std::ffi::OsStr| {
+        name.to_str()
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if stem.as_deref() == Some("model") && version.is_some_and(numeric) {
+        if let Some(name) = file
+            .parent()
+            .and_then(Path::parent)
+            .and_then(Path::file_name)
+        {
+            return name.to_string_lossy().into_owned();
+        }
+    }
+    stem.map_or_else(|| "model".to_owned(), |stem| stem.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_file_or_versioned_folder() {
+        for (file, name) in [
+            ("/opt/ml/model/model.onnx", "model"),
+            ("/opt/ml/model/iris.onnx", "iris"),
+            ("/opt/ml/model/iris/3/model.onnx", "iris"),
+        ] {
+            assert_eq!(model_name(Path::new(file)), name);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! From start to exit: bind, load, serve, leave.
+//!
+//! The port is bound before the model is loaded, so that the platform's first health checks find
+//! somebody who says "not yet"; a model that cannot be loaded ends the process with the reason. At
+//! SIGTERM `/ping` says 503 at once while requests are still served for a while, then no more
+//! connections are taken, what is open is finished, and the process leaves.
+
+mod connections;
+mod load;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Config;
+use crate::http::{App, Flush, Limits};
+use crate::locate::LocateError;
+use crate::model::Signature;
+use crate::onnx_file::FileError;
+use crate::ready::Ready;
+use crate::runtime::ort::{LoadError, OpenError};
+use crate::telemetry::{HttpMetrics, SchedulerMetrics};
+use connections::{accept, listen, Phase};
+use load::load_on_a_thread;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; expected a free port (SAGEMAKER_BIND_TO_PORT sets it)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No model, or several.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// The file is no model, or incomplete.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// ONNX Runtime is not there.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// ONNX Runtime refused the model.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The system refused a thread or a signal handler.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Loading ended without a word: a bug.
+    #[error("loading the model was aborted by an internal error")]
+    LoaderDied,
+}
+
+/// What the binary joins to the server.
+pub struct Hooks<'r> {
+    /// Where the metric handles come from.
+    pub recorder: &'r dyn metrics::Recorder,
+    /// The Prometheus page.
+    pub page: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Set at the first good `/ping`.
+    pub first_good_ping: Arc<AtomicBool>,
+    /// Sees the metrics off before a reply leaves, where timers may stand still between requests.
+    pub flush: Option<Flush>,
+}
+
+/// What was found and decided, for the start-up lines.
+#[derive(Debug)]
+pub struct Announcement {
+    /// The model's file.
+    pub model: PathBuf,
+    /// Bytes of the model and its external data.
+    pub model_bytes: u64,
+    /// What it takes and gives.
+    pub signature: Arc<Signature>,
+    /// Concurrent runs.
+    pub slots: usize,
+    /// Threads of each run.
+    pub intra_op_threads: usize,
+    /// Why so many.
+    pub reason: String,
+    /// Median run on synthetic input; `None` where no synthetic input fits.
+    pub run: Option<Duration>,
+    /// What the synthetic inputs met, where none fits.
+    pub unwarmed: Option<String>,
+    /// ONNX Runtime's version.
+    pub runtime_version: String,
+    /// Its library.
+    pub library: PathBuf,
+    /// Execution providers in use.
+    pub providers: &'static [&'static str],
+    /// Address the server listens on.
+    pub address: SocketAddr,
+    /// From the start of [`serve`] to ready.
+    pub took: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT. `announce` is called once, when the model is ready.
+///
+/// # Errors
+/// [`ServeError`] when the port, the runtime or the model cannot be had.
+pub fn serve(
+    config: &Config,
+    hooks: Hooks<'_>,
+    announce: impl FnOnce(&Announcement),
+) -> Result<(), ServeError> {
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.budget.cores())
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::System {
+            what: "the HTTP threads",
+            source,
+        })?;
+    let app = Arc::new(App {
+        ready: Ready::new(config.multi_model),
+        limits: Limits {
+            request_bytes: config.max_request_bytes,
+            unpacked_bytes: config.max_unpacked_bytes,
+            header_bytes: config.max_header_bytes,
+            request: config.request_limit,
+            stream_records: config.stream_records,
+        },
+        default_accept: config.default_accept.clone(),
+        batch: config.batch,
+        transform: config.transform,
+        page: hooks.page,
+        first_good_ping: hooks.first_good_ping,
+        flush: hooks.flush,
+        metrics: HttpMetrics::register(hooks.recorder),
+    });
+    let metrics = SchedulerMetrics::register(hooks.recorder);
+    let served = runtime.block_on(async {
+        // Before the port: whoever can connect can also stop the server in order.
+        let mut signals = Signals::install()?;
+        let (listener, address) = listen(config.listen)?;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        // Every connection holds a clone; all dropped means that all are closed.
+        let (open, mut closed) = mpsc::channel::<()>(1);
+        let accept = tokio::spawn(accept(listener, Arc::clone(&app), phases, open));
+
+        if config.multi_model {
+            tracing::info!("ready    on {address}, in multi-model mode, without a model");
+        } else {
+            tokio::select! {
+                loaded = load_on_a_thread(config.clone(), metrics)? => {
+                    let (model, mut announcement) = loaded.unwrap_or(Err(ServeError::LoaderDied))?;
+                    app.ready.open(model);
+                    announcement.address = address;
+                    announcement.took = begun.elapsed();
+                    announce(&announcement);
+                }
+                _ = signals.next() => {
+                    tracing::info!("told to stop while loading");
+                    return Ok(());
+                }
+            }
+        }
+
+        let signal = signals.next().await;
+        leave(config, &app, signal, &mut signals, &phase).await;
+        drop(accept.await);
+        // Closed when the last connection is; a second signal or the deadline cuts it short.
+        tokio::select! {
+            _ = closed.recv() => {}
+            () = tokio::time::sleep(config.drain) => {
+                tracing::warn!("requests were still open after {:?}", config.drain);
+            }
+            _ = signals.next() => {}
+        }
+        if let Some(model) = app.ready.model() {
+            model.scheduler.close();
+        }
+        Ok(())
+    });
+    // A run that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    served
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, ServeError> {
+        use tokio::signal::unix::{signal, SignalKind};
+        let refused = |source| ServeError::System {
+            what: "a signal handler",
+            source,
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(refused)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+        }
+    }
+}
+
+/// `/ping` turns 503; requests are still served while a slow balancer notices; then no more.
+async fn leave(
+    config: &Config,
+    app: &App,
+    signal: Signal,
+    signals: &mut Signals,
+    phase: &watch::Sender<Phase>,
+) {
+    app.ready.leave();
+    // Ctrl-C comes from a person at a terminal, behind whom there is no balancer.
+    if signal == Signal::Terminate {
+        tracing::info!(
+            "leaving: /ping says 503, requests are served for {:?}",
+            config.linger
+        );
+        tokio::select! {
+            () = tokio::time::sleep(config.linger) => {}
+            _ = signals.next() => {}
+        }
+    }
+    phase.send_replace(Phase::Draining);
+}
