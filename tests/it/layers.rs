@@ -119,12 +119,12 @@ fn each_foreign_vocabulary_stays_in_its_room() {
         &http,
         "only http knows axum and hyper",
     );
-    let ort = ["inference/src/runtime/ort.rs"];
+    let ort = ["inference/src/runtime/ort/"];
     nobody_mentions(
         "inference/src",
         &["ort"],
         &ort,
-        "only runtime/ort.rs knows ONNX Runtime",
+        "only runtime/ort knows ONNX Runtime",
     );
     let aws = ["sidecar/src/publisher/cloudwatch/"];
     nobody_mentions(
@@ -203,7 +203,7 @@ fn the_environment_is_read_in_one_place() {
                 "cli/src/settings/",
                 // The command line, and one switch that the library wants set.
                 "cli/src/main.rs",
-                "inference/src/runtime/ort.rs",
+                "inference/src/runtime/ort/",
             ],
             "only cli/src/settings/ reads the environment",
         );
