@@ -12,6 +12,8 @@ mod support;
 mod invocations;
 mod outputs;
 mod ping;
+// Whole requests and replies of every content type, byte for byte.
+mod pairs;
 // The demo models, by their known request and reply.
 mod models;
 // Bad models and settings: refused at start, with the reason.
