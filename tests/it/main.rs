@@ -14,6 +14,8 @@ mod outputs;
 mod ping;
 // ONNX's own operator cases, by their recorded outputs.
 mod conformance;
+// Whole requests and replies of every content type, byte for byte.
+mod pairs;
 // The demo models, by their known request and reply.
 mod models;
 // Bad models and settings: refused at start, with the reason.

@@ -356,4 +356,6 @@ fn chosen<'a>(dialect: &'a Dialect, signature: &Signature) -> impl Iterator<Item
 }
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;

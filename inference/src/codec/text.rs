@@ -104,7 +104,8 @@ impl Text for String {
         json_string(self, out);
     }
     fn csv(&self, out: &mut Vec<u8>) {
-        if self.contains([',', '"', '\n', '\r']) {
+        // A byte order mark at the start of a text is taken for the file's own, unless it is quoted.
+        if self.contains([',', '"', '\n', '\r', '\u{feff}']) {
             out.push(b'"');
             for byte in self.bytes() {
                 if byte == b'"' {

@@ -259,30 +259,6 @@ fn every_dialect_has_the_exact_way() {
 
 proptest! {
     #[test]
-    fn json_numbers_come_back(
-        singles: Vec<u32>,
-        doubles: Vec<u64>,
-        long: Vec<i64>,
-        natural: Vec<u64>,
-        short: Vec<i8>,
-        halves: Vec<u16>,
-        texts: Vec<String>,
-    ) {
-        let number = |bits: u32| if f32::from_bits(bits).is_nan() { 0.0 } else { f32::from_bits(bits) };
-        unchanged(singles.into_iter().map(number).collect(), Data::Float32);
-        let number = |bits: u64| if f64::from_bits(bits).is_nan() { 0.0 } else { f64::from_bits(bits) };
-        unchanged(doubles.into_iter().map(number).collect(), Data::Float64);
-        unchanged(long, Data::Int64);
-        unchanged(natural, Data::Uint64);
-        unchanged(short, Data::Int8);
-        let small = |bits: &u16| Some(f16::from_bits(*bits)).filter(|h| !h.is_nan()).unwrap_or_default();
-        unchanged(halves.iter().map(small).collect(), Data::Float16);
-        let brain = |bits: &u16| Some(bf16::from_bits(*bits)).filter(|h| !h.is_nan()).unwrap_or_default();
-        unchanged(halves.iter().map(brain).collect(), Data::BFloat16);
-        unchanged(texts, Data::String);
-    }
-
-    #[test]
     fn decimal_texts_read_as_their_nearest_float(whole: u32, fraction: u32, exponent in -45i32..28) {
         let text = format!("{whole}.{fraction}e{exponent}");
         let signature = of(ElementType::Float32);
