@@ -8,17 +8,18 @@
 
 mod support;
 
-// What the routes answer.
+// The numbered cases of the contract with SageMaker.
+mod contract;
+// What the routes answer beyond them, and what they survive.
+mod hostile;
 mod invocations;
 mod outputs;
-mod ping;
 // The demo models, by their known request and reply.
 mod models;
 // Bad models and settings: refused at start, with the reason.
 mod limits;
 mod start;
-// Under load and on the way out.
-mod overload;
+// On the way out.
 mod shutdown;
 // What leaves: Prometheus page, CloudWatch, embedded metric format.
 mod metrics_page;
