@@ -191,6 +191,29 @@ impl<T: Pod + Send + Sync> Buffer<T> {
     }
 }
 
+/// A request body that is itself an array of bools. Built only by [`Buffer::flags_from_body`].
+struct Flags(Bytes);
+
+impl Elements<bool> for Flags {
+    fn elements(&self) -> &[bool] {
+        // Checked once in `flags_from_body`.
+        bytemuck::checked::try_cast_slice(&self.0).unwrap_or(&[])
+    }
+}
+
+impl Buffer<bool> {
+    /// Bytes of 0 and 1 as bools, in place.
+    ///
+    /// # Errors
+    /// The place of the first byte that is neither.
+    pub fn flags_from_body(bytes: Bytes) -> Result<Self, usize> {
+        match bytes.iter().position(|byte| *byte > 1) {
+            Some(at) => Err(at),
+            None => Ok(Self::Held(Box::new(Flags(bytes)))),
+        }
+    }
+}
+
 impl<T> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {

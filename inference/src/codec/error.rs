@@ -8,7 +8,10 @@ use super::Format;
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum DecodeError {
     /// A content type that is not read here.
-    #[error("content type {found} is not supported; accepted are {}", Format::LIST)]
+    #[error(
+        "content type {found} is not supported; accepted are {}",
+        Format::list()
+    )]
     UnknownContentType {
         /// The type asked for, shortened, without parameters.
         found: String,
@@ -16,7 +19,7 @@ pub enum DecodeError {
     /// No content type, and the body is not JSON.
     #[error(
         "content type is missing and the body is not json; accepted are {}",
-        Format::LIST
+        Format::list()
     )]
     MissingContentType,
     /// No byte of body, for a model that has inputs.

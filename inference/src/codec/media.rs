@@ -5,8 +5,8 @@
 //! takes the preferred type, which is the deployer's default, else the request's own, else JSON.
 
 use super::error::quoted;
-use super::{chosen, content_type, Dialect, Format, NotAcceptable, ReplyHint};
-use crate::model::{PortType, Signature};
+use super::{chosen, Dialect, Format, NotAcceptable, ReplyHint};
+use crate::model::{Port, PortType, Signature};
 use crate::tensor::ElementType;
 
 /// The type and subtype of a header value, without parameters and space around them.
@@ -16,9 +16,47 @@ pub(super) fn essence(header: &str) -> &str {
 
 /// The format of a media type, compared without case.
 pub(super) fn format_of(essence: &str) -> Option<Format> {
-    Format::ALL
-        .into_iter()
-        .find(|format| essence.eq_ignore_ascii_case(content_type(*format)))
+    Format::ALL.into_iter().find(|format| {
+        format
+            .media_types()
+            .iter()
+            .any(|name| essence.eq_ignore_ascii_case(name))
+    })
+}
+
+/// The value of a parameter of a header value, without quotes.
+pub(super) fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+    let (_, parameters) = header.split_once(';')?;
+    parameters.split(';').find_map(|parameter| {
+        let (found, value) = parameter.split_once('=')?;
+        let value = value.trim();
+        let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+        found
+            .trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| quoted.unwrap_or(value))
+    })
+}
+
+/// The format of a reply, and the name that the caller has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The format.
+    pub format: Format,
+    /// One of its [media types](Format::media_types).
+    pub media_type: &'static str,
+    /// Whether the caller named this type, rather than left the choice to us.
+    pub is_named: bool,
+}
+
+impl Choice {
+    fn ours(format: Format) -> Self {
+        Self {
+            format,
+            media_type: format.media_type(),
+            is_named: false,
+        }
+    }
 }
 
 /// Chooses the reply's format before the model runs. A missing or empty `Accept` means `*/*`;
@@ -32,40 +70,42 @@ pub fn negotiate(
     default_accept: Option<&str>,
     hint: &ReplyHint,
     signature: &Signature,
-) -> Result<Format, NotAcceptable> {
+) -> Result<Choice, NotAcceptable> {
     let able = |format| obstacle(format, &hint.dialect, signature).is_none();
-    let own = if able(hint.format) {
-        hint.format
-    } else {
-        Format::Json
+    // Whoever asked for binary tensors in a v2 body has chosen the type by it.
+    let asked = match hint.format {
+        Format::Json if hint.dialect.asks_for_binary(signature) => Format::Triton,
+        Format::Triton if !hint.dialect.asks_for_binary(signature) => Format::Json,
+        format => format,
     };
+    let own = if able(asked) { asked } else { Format::Json };
     let preferred = match default_accept {
-        Some(ranges) => choose(ranges, own, able).unwrap_or(own),
+        Some(ranges) => choose(ranges, own, able).map_or(own, |choice| choice.format),
         None => own,
     };
     let Some(accept) = accept.filter(|ranges| !ranges.trim().is_empty()) else {
-        return Ok(preferred);
+        return Ok(Choice::ours(preferred));
     };
-    if let Some(format) = choose(accept, preferred, able) {
-        return Ok(format);
+    if let Some(choice) = choose(accept, preferred, able) {
+        return Ok(choice);
     }
     // A type that is known and wanted, but has no room for these outputs, gets its own reason.
     match choose(accept, preferred, |_| true) {
-        Some(format) => Err(NotAcceptable(format!(
+        Some(choice) => Err(NotAcceptable(format!(
             "{} cannot carry this reply: {}",
-            content_type(format),
-            obstacle(format, &hint.dialect, signature).unwrap_or_default()
+            choice.media_type,
+            obstacle(choice.format, &hint.dialect, signature).unwrap_or_default()
         ))),
         None => Err(NotAcceptable(format!(
             "accept {} names no type that can be written; offered are {}",
             quoted(accept),
-            Format::LIST
+            Format::list()
         ))),
     }
 }
 
 /// The format that serves a list of media ranges best, among those that are `able`.
-fn choose(ranges: &str, preferred: Format, able: impl Fn(Format) -> bool) -> Option<Format> {
+fn choose(ranges: &str, preferred: Format, able: impl Fn(Format) -> bool) -> Option<Choice> {
     let ranges: Vec<Range> = split(ranges).filter_map(Range::parse).collect();
     let candidates = std::iter::once(preferred)
         .chain(
@@ -74,23 +114,32 @@ fn choose(ranges: &str, preferred: Format, able: impl Fn(Format) -> bool) -> Opt
                 .filter(|format| *format != preferred),
         )
         .filter(|format| able(*format));
-    let mut best: Option<(u16, usize, Format)> = None;
+    let mut best: Option<(u16, usize, Choice)> = None;
     for format in candidates {
         // The most specific range that covers a type speaks for it.
         let covering = ranges
             .iter()
             .enumerate()
-            .filter_map(|(place, range)| Some((range.covers(format)?, place, range.quality)))
-            .max_by_key(|(detail, place, _)| (*detail, usize::MAX - place));
-        let Some((_, place, quality)) = covering.filter(|(_, _, quality)| *quality > 0) else {
+            .filter_map(|(place, range)| {
+                let (detail, name) = range.covers(format)?;
+                Some((detail, place, range.quality, name))
+            })
+            .max_by_key(|(detail, place, ..)| (*detail, usize::MAX - place));
+        let Some((_, place, quality, name)) = covering.filter(|(_, _, quality, _)| *quality > 0)
+        else {
             continue;
         };
         let better = best.is_none_or(|(q, at, _)| (quality, at) > (q, place));
         if better {
-            best = Some((quality, place, format));
+            let choice = Choice {
+                format,
+                media_type: name.unwrap_or(format.media_type()),
+                is_named: name.is_some(),
+            };
+            best = Some((quality, place, choice));
         }
     }
-    best.map(|(_, _, format)| format)
+    best.map(|(_, _, choice)| choice)
 }
 
 /// One entry of an `Accept` header; `quality` in thousandths.
@@ -125,18 +174,23 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// How closely this range names a format: 2 by name, 1 by `type/*`, 0 by `*/*`.
-    fn covers(&self, format: Format) -> Option<u8> {
-        let (kind, subtype) = content_type(format).split_once('/')?;
+    /// How closely this range names a format: 2 by name, which is given, 1 by `type/*`, 0 by `*/*`.
+    fn covers(&self, format: Format) -> Option<(u8, Option<&'static str>)> {
         if self.kind == "*" && self.subtype == "*" {
-            Some(0)
-        } else if !self.kind.eq_ignore_ascii_case(kind) {
-            None
-        } else if self.subtype == "*" {
-            Some(1)
-        } else {
-            self.subtype.eq_ignore_ascii_case(subtype).then_some(2)
+            return Some((0, None));
         }
+        format.media_types().iter().find_map(|name| {
+            let (kind, subtype) = name.split_once('/')?;
+            if !self.kind.eq_ignore_ascii_case(kind) {
+                None
+            } else if self.subtype == "*" {
+                Some((1, None))
+            } else {
+                self.subtype
+                    .eq_ignore_ascii_case(subtype)
+                    .then_some((2, Some(*name)))
+            }
+        })
     }
 }
 
@@ -153,7 +207,7 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
 fn obstacle(format: Format, dialect: &Dialect, signature: &Signature) -> Option<String> {
     let mut ports = chosen(dialect, signature).filter_map(|i| signature.outputs.get(i));
     match format {
-        Format::Json => None,
+        Format::Json | Format::JsonLines | Format::Triton => None,
         Format::Csv => ports.find_map(|port| {
             let fits = match &port.kind {
                 PortType::Tensor { .. } | PortType::Map { .. } => true,
@@ -163,22 +217,40 @@ fn obstacle(format: Format, dialect: &Dialect, signature: &Signature) -> Option<
             };
             (!fits).then(|| format!("output {} is {}", port.name, port.kind))
         }),
-        Format::Npy => {
-            let first = ports.next();
-            let others = ports.count();
-            let Some(port) = first.filter(|_| others == 0) else {
-                let count = others + usize::from(first.is_some());
-                return Some(format!("it holds one array, and there are {count} outputs"));
-            };
-            match port.tensor() {
-                Some((ElementType::BFloat16, _)) => Some(format!(
-                    "output {} is bfloat16, which it does not know",
+        Format::Npy => sole("array", ports).map_or_else(Some, not_an_array),
+        Format::Octets => match sole("tensor", ports) {
+            Err(reason) => Some(reason),
+            Ok(port) => match port.tensor() {
+                Some((ElementType::String, _)) => Some(format!(
+                    "output {} is string, which has no fixed size",
                     port.name
                 )),
                 Some(_) => None,
                 None => Some(format!("output {} is {}", port.name, port.kind)),
-            }
-        }
+            },
+        },
+    }
+}
+
+/// The one output, or why that is not enough.
+fn sole<'p>(what: &str, mut ports: impl Iterator<Item = &'p Port>) -> Result<&'p Port, String> {
+    let first = ports.next();
+    let others = ports.count();
+    first.filter(|_| others == 0).ok_or_else(|| {
+        let count = others + usize::from(first.is_some());
+        format!("it holds one {what}, and there are {count} outputs")
+    })
+}
+
+/// Why an output is no NumPy array.
+fn not_an_array(port: &Port) -> Option<String> {
+    match port.tensor() {
+        Some((ElementType::BFloat16, _)) => Some(format!(
+            "output {} is bfloat16, which it does not know",
+            port.name
+        )),
+        Some(_) => None,
+        None => Some(format!("output {} is {}", port.name, port.kind)),
     }
 }
 
@@ -192,6 +264,67 @@ mod tests {
             format,
             dialect: Dialect::Bare,
         }
+    }
+
+    /// The negotiated format alone.
+    fn format(
+        accept: Option<&str>,
+        default_accept: Option<&str>,
+        hint: &ReplyHint,
+        signature: &Signature,
+    ) -> Result<Format, NotAcceptable> {
+        negotiate(accept, default_accept, hint, signature).map(|choice| choice.format)
+    }
+
+    #[test]
+    fn the_reply_has_the_name_that_the_caller_gave_the_type() {
+        for (accept, name) in [
+            ("application/x-ndjson", "application/x-ndjson"),
+            ("APPLICATION/JSONS, */*", "application/jsons"),
+            ("*/*", "application/json"),
+        ] {
+            let choice = negotiate(Some(accept), None, &hint(Format::Json), &sum4()).unwrap();
+            assert_eq!(choice.media_type, name);
+            assert_eq!(choice.is_named, accept != "*/*");
+        }
+    }
+
+    #[test]
+    fn a_v2_request_for_binary_outputs_gets_them_unless_accept_says_otherwise() {
+        let binary = |outputs: Option<Vec<usize>>| ReplyHint {
+            format: Format::Json,
+            dialect: Dialect::V2(crate::codec::V2 {
+                outputs,
+                binary: vec![(0, true)],
+                ..crate::codec::V2::default()
+            }),
+        };
+        let all = binary(None);
+        assert_eq!(format(None, None, &all, &mix()), Ok(Format::Triton));
+        assert_eq!(format(Some("*/*"), None, &all, &mix()), Ok(Format::Triton));
+        assert_eq!(
+            format(Some("application/json"), None, &all, &mix()),
+            Ok(Format::Json)
+        );
+        // The one that shall be binary is not among those asked for.
+        let other = binary(Some(vec![1]));
+        assert_eq!(format(None, None, &other, &mix()), Ok(Format::Json));
+        let plain = ReplyHint {
+            format: Format::Triton,
+            dialect: crate::codec::tests::v2(None, None),
+        };
+        assert_eq!(format(None, None, &plain, &mix()), Ok(Format::Json));
+        let named = Some("application/vnd.sagemaker-triton.binary+json");
+        assert_eq!(format(named, None, &plain, &mix()), Ok(Format::Triton));
+    }
+
+    #[test]
+    fn parameters_are_found_by_name() {
+        let text = "a/b; charset=\"utf-8\" ;JSON-Header-Size = 12;x";
+        assert_eq!(parameter(text, "json-header-size"), Some("12"));
+        assert_eq!(parameter(text, "charset"), Some("utf-8"));
+        assert_eq!(parameter(text, "x"), None);
+        assert_eq!(parameter("a/b", "x"), None);
     }
 
     #[test]
@@ -277,7 +410,7 @@ mod tests {
         ];
         for (accept, default, request, chosen) in cases {
             assert_eq!(
-                negotiate(*accept, *default, &hint(*request), &sum4()),
+                format(*accept, *default, &hint(*request), &sum4()),
                 Ok(*chosen),
                 "{accept:?} {default:?} {request:?}"
             );
@@ -296,7 +429,10 @@ mod tests {
             let error = negotiate(Some(accept), None, &hint(Format::Json), &sum4()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("accept {accept:?} names no type that can be written; offered are application/json, text/csv, application/x-npy"),
+                format!(
+                    "accept {accept:?} names no type that can be written; offered are {}",
+                    Format::list()
+                ),
                 "{accept}"
             );
         }
@@ -310,7 +446,7 @@ mod tests {
             "application/x-npy cannot carry this reply: it holds one array, and there are 2 outputs"
         );
         // A list that leaves another way takes it, and so does silence.
-        let list = negotiate(
+        let list = format(
             Some("application/x-npy, text/csv"),
             None,
             &hint(Format::Npy),
@@ -318,18 +454,15 @@ mod tests {
         );
         assert_eq!(list, Ok(Format::Csv));
         assert_eq!(
-            negotiate(None, None, &hint(Format::Npy), &mix()),
+            format(None, None, &hint(Format::Npy), &mix()),
             Ok(Format::Json)
         );
         let asked = ReplyHint {
             format: Format::Json,
-            dialect: Dialect::V2 {
-                id: None,
-                outputs: Some(vec![1]),
-            },
+            dialect: crate::codec::tests::v2(None, Some(&[1])),
         };
         assert_eq!(
-            negotiate(Some("application/x-npy"), None, &asked, &mix()),
+            format(Some("application/x-npy"), None, &asked, &mix()),
             Ok(Format::Npy)
         );
     }
@@ -366,7 +499,7 @@ mod tests {
             "text/csv cannot carry this reply: output y is seq(float32 of any shape)"
         );
         assert_eq!(
-            negotiate(Some("text/csv"), None, &hint(Format::Json), &map),
+            format(Some("text/csv"), None, &hint(Format::Json), &map),
             Ok(Format::Csv)
         );
     }

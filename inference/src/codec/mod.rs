@@ -1,7 +1,8 @@
 //! Bytes → tensors → bytes, one file or folder per content type.
 //!
-//! Pure: no clock, no queue, no headers beyond the two type names, no engine. A further content
-//! type is one file, one variant of [`Format`] and one arm in each `match` here.
+//! Pure: no clock, no queue, no engine; of a request's headers only what says how its body is
+//! written. A further content type is one file, one variant of [`Format`] and one arm in each
+//! `match` here.
 //!
 //! A request is read into tensors that already conform to the model's [`Signature`] (type, rank,
 //! fixed axes, shared symbols), so that what can be known before the run is refused before it. How
@@ -14,15 +15,19 @@ mod element;
 mod error;
 mod json;
 mod layout;
+mod limits;
 mod media;
 mod npy;
+mod octets;
 mod text;
+mod triton;
 
 use bytes::Bytes;
 
 pub use error::{DecodeError, EncodeError, NotAcceptable};
 pub use json::example;
-pub use media::negotiate;
+pub use media::{negotiate, Choice};
+pub use triton::data_offset;
 
 use crate::model::Signature;
 use crate::tensor::{Tensor, Value};
@@ -32,21 +37,87 @@ use crate::tensor::{Tensor, Value};
 pub enum Format {
     /// `application/json`
     Json,
+    /// `application/jsonlines`
+    JsonLines,
     /// `text/csv`
     Csv,
     /// `application/x-npy`
     Npy,
+    /// `application/vnd.sagemaker-triton.binary+json`
+    Triton,
+    /// `application/octet-stream`
+    Octets,
 }
 
 impl Format {
-    /// Every format, the ones that carry more first.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Csv, Self::Npy];
+    /// Every format, the ones that a caller who leaves the choice to us gets first.
+    pub const ALL: [Self; 6] = [
+        Self::Json,
+        Self::Csv,
+        Self::JsonLines,
+        Self::Npy,
+        Self::Triton,
+        Self::Octets,
+    ];
+
+    /// The names of its media type, the proper one first.
+    #[must_use]
+    pub fn media_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Json => &["application/json"],
+            // TF Serving's front and the wider world have names of their own.
+            Self::JsonLines => &[
+                "application/jsonlines",
+                "application/jsons",
+                "application/x-jsonlines",
+                "application/x-ndjson",
+            ],
+            Self::Csv => &["text/csv"],
+            Self::Npy => &["application/x-npy"],
+            Self::Triton => &["application/vnd.sagemaker-triton.binary+json"],
+            Self::Octets => &["application/octet-stream"],
+        }
+    }
+
+    /// The media type, without parameters.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        self.media_types().first().copied().unwrap_or_default()
+    }
 
     /// Every media type, for messages.
-    const LIST: &'static str = "application/json, text/csv, application/x-npy";
+    #[must_use]
+    pub fn list() -> String {
+        Self::ALL.map(Self::media_type).join(", ")
+    }
 }
 
-/// How a JSON reply is shaped: as the request was.
+/// What a request's headers say about its body, and how much it may unfold to.
+#[derive(Debug, Clone, Copy)]
+pub struct Intake<'h> {
+    /// `Content-Type`.
+    pub content_type: Option<&'h str>,
+    /// `Inference-Header-Content-Length`: bytes of JSON before the binary tensors. In a
+    /// `Content-Type` the parameter `json-header-size` says the same, and wins.
+    pub json_header_size: Option<&'h str>,
+    /// The most bytes that tensors may take which the body only describes: unpacked archives and
+    /// sparse arrays.
+    pub unpacked_limit: usize,
+}
+
+impl<'h> Intake<'h> {
+    /// A body of this type that may unfold to a gigabyte.
+    #[must_use]
+    pub fn of(content_type: Option<&'h str>) -> Self {
+        Self {
+            content_type,
+            json_header_size: None,
+            unpacked_limit: 1 << 30,
+        }
+    }
+}
+
+/// How a reply is shaped: as the request was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialect {
     /// The output itself; several as an object by name.
@@ -56,19 +127,45 @@ pub enum Dialect {
     /// `{"outputs": …}`, TF Serving's columns.
     Columns,
     /// KServe v2.
-    V2 {
-        /// The request's id, given back.
-        id: Option<String>,
-        /// Positions of the outputs asked for, in that order; `None` for all. Formats other than
-        /// JSON keep to it as well.
-        outputs: Option<Vec<usize>>,
-    },
+    V2(V2),
+}
+
+/// What a KServe v2 request asks of its reply. Formats other than JSON keep to `outputs` as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct V2 {
+    /// The request's id, given back.
+    pub id: Option<String>,
+    /// Positions of the outputs asked for, in that order; `None` for all.
+    pub outputs: Option<Vec<usize>>,
+    /// Outputs whose form the request names: binary or not.
+    pub binary: Vec<(usize, bool)>,
+    /// The form of all others.
+    pub binary_by_default: bool,
+}
+
+impl V2 {
+    /// Whether an output shall be binary.
+    #[must_use]
+    pub fn is_binary(&self, output: usize) -> bool {
+        let named = self.binary.iter().find(|(position, _)| *position == output);
+        named.map_or(self.binary_by_default, |(_, binary)| *binary)
+    }
+}
+
+impl Dialect {
+    /// Whether a reply to a request without wishes of its own has binary tensors.
+    fn asks_for_binary(&self, signature: &Signature) -> bool {
+        match self {
+            Self::V2(v2) => chosen(self, signature).any(|output| v2.is_binary(output)),
+            _ => false,
+        }
+    }
 }
 
 /// How the caller would like the reply, as far as the request's body tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyHint {
-    /// The request's own format.
+    /// The request's own format; for binary types, the one that their answers have by default.
     pub format: Format,
     /// The request's JSON dialect; [`Dialect::Bare`] where the request is not JSON.
     pub dialect: Dialect,
@@ -83,27 +180,21 @@ pub struct Decoded {
     pub reply: ReplyHint,
 }
 
-/// The media type of a format, without parameters.
-#[must_use]
-pub fn content_type(format: Format) -> &'static str {
-    match format {
-        Format::Json => "application/json",
-        Format::Csv => "text/csv",
-        Format::Npy => "application/x-npy",
-    }
-}
-
 /// Reads a request body. A missing content type means JSON where the body is JSON; parameters and
-/// case are ignored. A model without inputs takes an empty body of any type.
+/// case are ignored, but for `json-header-size`. A model without inputs takes an empty body of any
+/// type.
 ///
 /// # Errors
 /// [`DecodeError`]: an unknown type, bytes that are not of their type, or tensors that do not fit.
 pub fn decode(
-    content_type: Option<&str>,
+    intake: Intake<'_>,
     body: Bytes,
     signature: &Signature,
 ) -> Result<Decoded, DecodeError> {
-    let essence = content_type.map(media::essence).filter(|t| !t.is_empty());
+    let essence = intake
+        .content_type
+        .map(media::essence)
+        .filter(|t| !t.is_empty());
     let format = match essence {
         Some(essence) => {
             Some(
@@ -118,14 +209,24 @@ pub fn decode(
         if !signature.inputs.is_empty() {
             return Err(DecodeError::Empty);
         }
-        let format = format.unwrap_or(Format::Json);
-        return Ok(decoded(Vec::new(), format));
+        return Ok(decoded(Vec::new(), format.unwrap_or(Format::Json)));
     }
+    let plain = |inputs, format| Ok(decoded(inputs, format));
+    let limit = intake.unpacked_limit;
     match format {
-        Some(Format::Json) => json::decode(&body, signature),
-        Some(Format::Csv) => Ok(decoded(csv::decode(&body, signature)?, Format::Csv)),
-        Some(Format::Npy) => Ok(decoded(npy::decode(&body, signature)?, Format::Npy)),
-        None if json::is_json(&body) => json::decode(&body, signature),
+        Some(Format::Json | Format::Octets | Format::Triton)
+            if triton::header_size(&intake)?.is_some() =>
+        {
+            triton::decode(intake, &body, signature)
+        }
+        Some(Format::Json) => json::decode(&body, signature, limit),
+        Some(Format::JsonLines) => json::decode_lines(&body, signature, limit),
+        Some(Format::Csv) => plain(csv::decode(&body, signature)?, Format::Csv),
+        Some(Format::Npy) => plain(npy::decode(&body, signature)?, Format::Npy),
+        Some(Format::Triton) => triton::decode(intake, &body, signature),
+        // Whoever sends bytes without a name for them rarely wants bytes back.
+        Some(Format::Octets) => plain(octets::decode(&body, signature)?, Format::Json),
+        None if json::is_json(&body) => json::decode(&body, signature, limit),
         None => Err(DecodeError::MissingContentType),
     }
 }
@@ -146,6 +247,26 @@ fn decoded(inputs: Vec<Tensor>, format: Format) -> Decoded {
     }
 }
 
+/// What a reply is beside its outputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'m> {
+    /// What the model takes and gives.
+    pub signature: &'m Signature,
+    /// The model's name, for KServe v2.
+    pub model_name: &'m str,
+    /// Whether text of lines ends with a newline: batch transform joins replies byte by byte.
+    pub ends_with_newline: bool,
+}
+
+/// A written reply.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The body.
+    pub body: Vec<u8>,
+    /// How many bytes of JSON stand before the binary tensors, where there are any.
+    pub json_header_size: Option<usize>,
+}
+
 /// Writes a reply body. `outputs` are in the signature's order.
 ///
 /// # Errors
@@ -155,9 +276,13 @@ pub fn encode(
     format: Format,
     dialect: &Dialect,
     outputs: &[Value],
-    signature: &Signature,
-    model_name: &str,
-) -> Result<Vec<u8>, EncodeError> {
+    setting: Setting<'_>,
+) -> Result<Encoded, EncodeError> {
+    let Setting {
+        signature,
+        model_name,
+        ..
+    } = setting;
     if outputs.len() != signature.outputs.len() {
         return Err(EncodeError::OutputCount {
             expected: signature.outputs.len(),
@@ -165,30 +290,46 @@ pub fn encode(
         });
     }
     let chosen = chosen(dialect, signature)
-        .filter_map(|i| {
+        .filter_map(|position| {
             Some(Named {
-                name: signature.outputs.get(i)?.name.as_str(),
-                value: outputs.get(i)?,
+                name: signature.outputs.get(position)?.name.as_str(),
+                position,
+                value: outputs.get(position)?,
             })
         })
         .collect::<Vec<_>>();
-    match format {
-        Format::Json => Ok(json::encode(dialect, &chosen, model_name)),
-        Format::Csv => csv::encode(&chosen),
-        Format::Npy => npy::encode(&chosen),
-    }
+    let body = match format {
+        Format::Json => json::encode(dialect, &chosen, model_name),
+        Format::JsonLines => json::encode_lines(&chosen),
+        Format::Csv => {
+            let mut lines = csv::encode(&chosen)?;
+            if setting.ends_with_newline && !lines.is_empty() {
+                lines.push(b'\n');
+            }
+            lines
+        }
+        Format::Npy => npy::encode(&chosen)?,
+        Format::Triton => return Ok(triton::encode(dialect, &chosen, model_name)),
+        Format::Octets => octets::encode(&chosen)?,
+    };
+    Ok(Encoded {
+        body,
+        json_header_size: None,
+    })
 }
 
 /// An output on its way into the reply.
 struct Named<'a> {
     name: &'a str,
+    /// Its place among the model's outputs.
+    position: usize,
     value: &'a Value,
 }
 
 /// Positions of the outputs that the reply carries, in its order.
 fn chosen<'a>(dialect: &'a Dialect, signature: &Signature) -> impl Iterator<Item = usize> + 'a {
     let asked = match dialect {
-        Dialect::V2 { outputs, .. } => outputs.as_deref(),
+        Dialect::V2(v2) => v2.outputs.as_deref(),
         _ => None,
     };
     let all = match asked {

@@ -85,9 +85,11 @@ async fn answer(
 
     let content_type = text(&head.headers, header::CONTENT_TYPE, "content-type")?;
     let size = body.len();
-    let decoded = off_the_loop(size, || codec::decode(content_type, body, &model.signature))?;
+    let decoded = off_the_loop(size, || {
+        codec::decode(codec::Intake::of(content_type), body, &model.signature)
+    })?;
     let accept = text(&head.headers, header::ACCEPT, "accept")?;
-    let format = codec::negotiate(
+    let choice = codec::negotiate(
         accept,
         app.default_accept.as_deref(),
         &decoded.reply,
@@ -106,11 +108,21 @@ async fn answer(
 
     let dialect = &decoded.reply.dialect;
     let bytes = off_the_loop(output_bytes(&ran.outputs), || {
-        codec::encode(format, dialect, &ran.outputs, &model.signature, &model.name)
-    })?;
+        codec::encode(
+            choice.format,
+            dialect,
+            &ran.outputs,
+            codec::Setting {
+                signature: &model.signature,
+                model_name: &model.name,
+                ends_with_newline: false,
+            },
+        )
+    })?
+    .body;
     let codec_time = decoded_at.duration_since(taken_in) + ran.ended.elapsed();
     app.metrics.codec_latency.record(micros(codec_time));
-    Ok(reply(StatusCode::OK, codec::content_type(format), bytes))
+    Ok(reply(StatusCode::OK, choice.media_type, bytes))
 }
 
 /// A header as text; absent is fine.

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::codec::tests::{floats, ints, mix, output_of, port, signature, strings, sum4, words};
-use crate::codec::{decode, encode, DecodeError, Dialect, Format};
+use crate::codec::tests::{
+    floats, ints, mix, output_of, port, read_as, signature, strings, sum4, words, write_as,
+};
+use crate::codec::{DecodeError, Dialect, Format};
 use crate::model::{PortType, Signature};
 use crate::tensor::ElementType::{Bool, Float32, Int64, String as Text};
 use crate::tensor::{Data, Keys, Tensor, Value};
 
 fn read(body: &str, signature: &Signature) -> Result<Vec<Tensor>, DecodeError> {
     let body = bytes::Bytes::copy_from_slice(body.as_bytes());
-    decode(Some("text/csv"), body, signature).map(|decoded| decoded.inputs)
+    read_as(Some("text/csv"), body, signature).map(|decoded| decoded.inputs)
 }
 
 fn refusal(body: &str, signature: &Signature) -> String {
@@ -20,7 +22,7 @@ fn refusal(body: &str, signature: &Signature) -> String {
 }
 
 fn write(outputs: &[Value], signature: &Signature) -> String {
-    let reply = encode(Format::Csv, &Dialect::Bare, outputs, signature, "m").unwrap();
+    let reply = write_as(Format::Csv, &Dialect::Bare, outputs, signature).unwrap();
     String::from_utf8(reply).unwrap()
 }
 
@@ -130,12 +132,7 @@ fn refusals_name_line_and_column() {
     for (body, signature, text) in cases {
         assert_eq!(refusal(body, &signature), text, "{body:?}");
     }
-    let error = decode(
-        Some("text/csv"),
-        bytes::Bytes::from_static(b"1,\xff"),
-        &sum4(),
-    )
-    .unwrap_err();
+    let error = read_as(Some("text/csv"), &b"1,\xff"[..], &sum4()).unwrap_err();
     assert_eq!(
         error,
         DecodeError::Unreadable("csv body is not utf-8 text".to_owned())
@@ -189,7 +186,7 @@ fn maps_give_their_values_in_key_order() {
 #[test]
 fn outputs_that_make_no_lines_are_refused_with_the_reason() {
     let refuse = |outputs: &[Value], signature: &Signature| {
-        encode(Format::Csv, &Dialect::Bare, outputs, signature, "m")
+        write_as(Format::Csv, &Dialect::Bare, outputs, signature)
             .unwrap_err()
             .to_string()
     };

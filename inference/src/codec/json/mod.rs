@@ -12,7 +12,10 @@
 //! writes NaN as `null` and infinities as those strings. `{"instances":[]}` is refused: it says
 //! nothing about the shape of a record.
 //!
-//! v2 reads and writes `FP16` and `BF16` as numbers too, where Triton wants its binary form.
+//! v2 reads and writes `FP16` and `BF16` as numbers too, where Triton wants its binary form. Its
+//! inputs may lie as binary tensors behind the JSON (see [`super::triton`]).
+//!
+//! `application/jsonlines` has one record of the rows dialect a line ([`lines`]).
 //!
 //! Reading never builds a tree: typed visitors flatten straight into the tensors' vectors, which
 //! grow with the text and with nothing that it claims. Lists nest at most [`DEPTH_LIMIT`] deep.
@@ -20,6 +23,7 @@
 mod any;
 mod columns;
 mod flat;
+mod lines;
 mod reply;
 mod request;
 mod rows;
@@ -34,7 +38,9 @@ use super::{DecodeError, Decoded};
 use crate::model::{Dim, Signature};
 use crate::tensor::{element_count, Data, ElementType};
 use any::Context;
-pub(super) use reply::encode;
+use bytes::Bytes;
+pub(super) use lines::{decode as decode_lines, encode as encode_lines};
+pub(super) use reply::{encode, encode_v2};
 use request::Request;
 
 /// How deep lists may nest. ONNX Runtime's tensors have far fewer axes.
@@ -46,29 +52,59 @@ pub(super) fn is_json(body: &[u8]) -> bool {
     IgnoredAny::deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
 }
 
-/// Reads a request in any dialect.
+/// Reads a request in any dialect. Sparse records may unfold to `limit` bytes in all.
 ///
 /// # Errors
 /// [`DecodeError::Unreadable`] where the body is not JSON, [`DecodeError::Misfit`] where it is no
 /// dialect or does not fit the model.
-pub(super) fn decode(body: &[u8], signature: &Signature) -> Result<Decoded, DecodeError> {
+pub(super) fn decode(
+    body: &[u8],
+    signature: &Signature,
+    limit: usize,
+) -> Result<Decoded, DecodeError> {
+    exactly(|context| read(body, None, signature, context, limit))
+}
+
+/// Reads a v2 request whose binary tensors lie in `tail`.
+///
+/// # Errors
+/// As [`decode`]; also where the JSON is another dialect, or the tail is not what it says.
+pub(super) fn decode_v2(
+    body: &[u8],
+    tail: Bytes,
+    signature: &Signature,
+) -> Result<Decoded, DecodeError> {
+    // v2 has no sparse form.
+    exactly(|context| read(body, Some(&tail), signature, context, 0))
+}
+
+/// Reads with the parser's own numbers; where one of them has a last bit that hangs on digits which
+/// the parser has already rounded away, reads everything again from the text of each number, about
+/// three times slower.
+fn exactly(
+    read: impl Fn(&Context) -> Result<Decoded, DecodeError>,
+) -> Result<Decoded, DecodeError> {
     let swift = Context::new(false);
-    match read(body, signature, &swift) {
-        // A number whose last bit hangs on digits that the parser has already rounded away: read
-        // everything again from the text of each number, about three times slower.
-        Err(_) if swift.wants_exact() => read(body, signature, &Context::new(true)),
+    match read(&swift) {
+        Err(_) if swift.wants_exact() => read(&Context::new(true)),
         result => result,
     }
 }
 
-fn read(body: &[u8], signature: &Signature, context: &Context) -> Result<Decoded, DecodeError> {
-    let mut request = Request::new(signature, context, body.len())?;
+fn read(
+    body: &[u8],
+    tail: Option<&Bytes>,
+    signature: &Signature,
+    context: &Context,
+    limit: usize,
+) -> Result<Decoded, DecodeError> {
+    let mut request = Request::new(signature, context, body.len(), limit)?;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let outcome = request
         .read(&mut deserializer)
         .and_then(|()| deserializer.end());
     match outcome {
-        Ok(()) => request.finish(),
+        Ok(()) => request.finish(tail),
         Err(error) => Err(match context.take_fault() {
             Some(fault) => fault,
             None => unreadable(format!("body is not valid json: {error}")),

@@ -7,8 +7,10 @@
 //! - v2 has no type for maps and sequences: each map or member is written as its JSON text, one
 //!   element of a `BYTES` output; an absent value is a `BYTES` output without elements.
 
+use std::ops::Deref;
+
 use super::write;
-use crate::codec::{Dialect, Named};
+use crate::codec::{octets, Dialect, Named};
 use crate::tensor::{Data, ElementType, Keys, Tensor, Value};
 
 /// One model has one version here.
@@ -33,13 +35,77 @@ pub(in crate::codec) fn encode(
             predictions(&mut out, outputs);
             out.push(b'}');
         }
-        Dialect::V2 { id, .. } => v2(&mut out, id.as_deref(), outputs, model_name),
+        Dialect::V2(v2) => return encode_v2(v2.id.as_deref(), outputs, model_name, |_| false).0,
     }
     out
 }
 
+/// Elements of one output that stand behind the JSON.
+pub(in crate::codec) enum Behind<'o> {
+    /// A tensor's own.
+    Tensor(&'o Data),
+    /// Texts for what v2 has no type for.
+    Texts(Data),
+}
+
+impl Deref for Behind<'_> {
+    type Target = Data;
+    fn deref(&self) -> &Data {
+        match self {
+            Self::Tensor(data) => data,
+            Self::Texts(data) => data,
+        }
+    }
+}
+
+/// Writes a v2 reply whose binary outputs stand behind it: the JSON, and their elements in order.
+pub(in crate::codec) fn encode_v2<'o>(
+    id: Option<&str>,
+    outputs: &'o [Named<'_>],
+    model_name: &str,
+    is_binary: impl Fn(&Named<'_>) -> bool,
+) -> (Vec<u8>, Vec<Behind<'o>>) {
+    let mut out = Vec::with_capacity(128);
+    let mut behind = Vec::new();
+    out.extend_from_slice(b"{\"model_name\":");
+    write::string(&mut out, model_name);
+    out.extend_from_slice(b",\"model_version\":");
+    write::string(&mut out, MODEL_VERSION);
+    if let Some(id) = id {
+        out.extend_from_slice(b",\"id\":");
+        write::string(&mut out, id);
+    }
+    out.extend_from_slice(b",\"outputs\":[");
+    for (i, output) in outputs.iter().enumerate() {
+        write::comma(&mut out, i);
+        out.extend_from_slice(b"{\"name\":");
+        write::string(&mut out, output.name);
+        let (shape, data) = match output.value {
+            Value::Tensor(tensor) => (tensor.shape().to_vec(), Behind::Tensor(tensor.data())),
+            value => {
+                let texts = v2_texts(value);
+                (vec![texts.len()], Behind::Texts(Data::String(texts.into())))
+            }
+        };
+        v2_head(&mut out, &shape, &data);
+        if is_binary(output) {
+            out.extend_from_slice(b",\"parameters\":{\"binary_data_size\":");
+            let size = octets::size(&data);
+            out.extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
+            out.push(b'}');
+            behind.push(data);
+        } else {
+            out.extend_from_slice(b",\"data\":");
+            write::flat(&mut out, &data);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    (out, behind)
+}
+
 /// The one output, or all by name.
-fn all(out: &mut Vec<u8>, outputs: &[Named<'_>]) {
+pub(super) fn all(out: &mut Vec<u8>, outputs: &[Named<'_>]) {
     match outputs {
         [output] => whole(out, output.value),
         _ => by_name(out, outputs, whole),
@@ -58,19 +124,29 @@ fn by_name(out: &mut Vec<u8>, outputs: &[Named<'_>], mut write: impl FnMut(&mut 
 }
 
 fn predictions(out: &mut Vec<u8>, outputs: &[Named<'_>]) {
-    let first = outputs.first().and_then(|output| records(output.value));
-    let Some(count) = first.filter(|_| outputs.iter().all(|o| records(o.value) == first)) else {
+    let Some(count) = common_records(outputs) else {
         return by_name(out, outputs, whole);
     };
     out.push(b'[');
     for row in 0..count {
         write::comma(out, row);
-        match outputs {
-            [output] => record(out, output.value, row),
-            _ => by_name(out, outputs, |out, value| record(out, value, row)),
-        }
+        prediction(out, outputs, row);
     }
     out.push(b']');
+}
+
+/// What one record gave: its row, or an object of rows by output name.
+pub(super) fn prediction(out: &mut Vec<u8>, outputs: &[Named<'_>], row: usize) {
+    match outputs {
+        [output] => record(out, output.value, row),
+        _ => by_name(out, outputs, |out, value| record(out, value, row)),
+    }
+}
+
+/// The number of records, where all outputs have the same.
+pub(super) fn common_records(outputs: &[Named<'_>]) -> Option<usize> {
+    let first = outputs.first().and_then(|output| records(output.value));
+    first.filter(|_| outputs.iter().all(|o| records(o.value) == first))
 }
 
 /// Members along the outermost axis, where there is one.
@@ -137,33 +213,7 @@ fn map(out: &mut Vec<u8>, keys: &Keys, values: &Tensor, offset: usize) {
     out.push(b'}');
 }
 
-fn v2(out: &mut Vec<u8>, id: Option<&str>, outputs: &[Named<'_>], model_name: &str) {
-    out.extend_from_slice(b"{\"model_name\":");
-    write::string(out, model_name);
-    out.extend_from_slice(b",\"model_version\":");
-    write::string(out, MODEL_VERSION);
-    if let Some(id) = id {
-        out.extend_from_slice(b",\"id\":");
-        write::string(out, id);
-    }
-    out.extend_from_slice(b",\"outputs\":[");
-    for (i, output) in outputs.iter().enumerate() {
-        write::comma(out, i);
-        out.extend_from_slice(b"{\"name\":");
-        write::string(out, output.name);
-        match output.value {
-            Value::Tensor(tensor) => v2_data(out, tensor.shape(), tensor.data()),
-            value => {
-                let texts = v2_texts(value);
-                v2_data(out, &[texts.len()], &Data::String(texts.into()));
-            }
-        }
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"]}");
-}
-
-fn v2_data(out: &mut Vec<u8>, shape: &[usize], data: &Data) {
+fn v2_head(out: &mut Vec<u8>, shape: &[usize], data: &Data) {
     let element: ElementType = data.element_type();
     out.extend_from_slice(b",\"datatype\":\"");
     out.extend_from_slice(element.v2_name().as_bytes());
@@ -172,8 +222,7 @@ fn v2_data(out: &mut Vec<u8>, shape: &[usize], data: &Data) {
         write::comma(out, i);
         out.extend_from_slice(itoa::Buffer::new().format(*size).as_bytes());
     }
-    out.extend_from_slice(b"],\"data\":");
-    write::flat(out, data);
+    out.push(b']');
 }
 
 /// What v2 has no type for, as JSON texts.

@@ -3,6 +3,7 @@
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::any::{Any, Context, Key, Scalar, Target};
@@ -12,8 +13,9 @@ use super::rows::Instances;
 use super::v2;
 use crate::codec::error::{misfit, quoted};
 use crate::codec::layout::Layout;
-use crate::codec::{conform, DecodeError, Decoded, Dialect, Format, ReplyHint};
+use crate::codec::{conform, triton, DecodeError, Decoded, Dialect, Format, ReplyHint, V2};
 use crate::model::Signature;
+use bytes::Bytes;
 
 /// What a JSON body may be, for messages.
 const FORMS: &str = "a json array, {\"instances\":[…]}, {\"inputs\":{…}}, or kserve v2 \
@@ -37,8 +39,16 @@ pub(super) struct Request<'a> {
     /// The shapes that a v2 request states.
     pub(super) shapes: Vec<Option<Vec<usize>>>,
     pub(super) form: Option<Form>,
-    id: Option<String>,
-    outputs: Option<Vec<usize>>,
+    /// Inputs whose elements lie behind the JSON, with their bytes, in the order of the JSON.
+    pub(super) behind: Vec<(usize, usize)>,
+    /// Whether each record is a line of its own.
+    pub(super) is_lines: bool,
+    /// Bytes that sparse records have unfolded to, and may.
+    pub(super) unpacked: usize,
+    pub(super) unpacked_limit: usize,
+    wishes: V2,
+    has_id: bool,
+    has_outputs: bool,
     /// A key that only v2 has.
     v2_key: Option<&'static str>,
 }
@@ -59,6 +69,7 @@ impl<'a> Request<'a> {
         signature: &'a Signature,
         context: &'a Context,
         body_len: usize,
+        unpacked_limit: usize,
     ) -> Result<Self, DecodeError> {
         // An element takes two bytes of text at least; what the model wants is set aside only where
         // the body is long enough to bring it.
@@ -74,8 +85,13 @@ impl<'a> Request<'a> {
             layout: None,
             shapes: Vec::new(),
             form: None,
-            id: None,
-            outputs: None,
+            behind: Vec::new(),
+            is_lines: false,
+            unpacked: 0,
+            unpacked_limit,
+            wishes: V2::default(),
+            has_id: false,
+            has_outputs: false,
             v2_key: None,
         })
     }
@@ -85,7 +101,7 @@ impl<'a> Request<'a> {
     }
 
     /// The tensors, once the whole body has been read.
-    pub(super) fn finish(self) -> Result<Decoded, DecodeError> {
+    pub(super) fn finish(mut self, tail: Option<&Bytes>) -> Result<Decoded, DecodeError> {
         let form = match (self.form, self.v2_key) {
             (Some(form), None) => form,
             (Some(Form::V2), Some(_)) => Form::V2,
@@ -116,6 +132,24 @@ impl<'a> Request<'a> {
             };
             return Err(misfit(format!("missing {inputs} {}", listed(&missing))));
         }
+        match tail {
+            Some(_) if form != Form::V2 => {
+                return Err(misfit(
+                    "the json part of a binary body must be kserve v2 \
+                     {\"inputs\":[{\"name\",\"shape\",\"datatype\",…}]}",
+                ));
+            }
+            Some(tail) => self.take_from(tail)?,
+            None => {
+                if let Some((input, _)) = self.behind.first() {
+                    return Err(misfit(format!(
+                        "input {} has a binary_data_size, and no json-header-size says where its \
+                         bytes begin",
+                        self.name(*input)
+                    )));
+                }
+            }
+        }
         let mut shapes = self.shapes.into_iter();
         let mut inputs = Vec::with_capacity(self.columns.len());
         for column in self.columns {
@@ -128,18 +162,60 @@ impl<'a> Request<'a> {
             Form::Bare => Dialect::Bare,
             Form::Instances => Dialect::Instances,
             Form::Columns => Dialect::Columns,
-            Form::V2 => Dialect::V2 {
-                id: self.id,
-                outputs: self.outputs,
-            },
+            Form::V2 => Dialect::V2(self.wishes),
+        };
+        let format = match (self.is_lines, tail) {
+            (true, _) => Format::JsonLines,
+            (false, Some(_)) => Format::Triton,
+            (false, None) => Format::Json,
         };
         Ok(Decoded {
             inputs,
-            reply: ReplyHint {
-                format: Format::Json,
-                dialect,
-            },
+            reply: ReplyHint { format, dialect },
         })
+    }
+
+    /// Gives the inputs that lie behind the JSON their elements.
+    fn take_from(&mut self, tail: &Bytes) -> Result<(), DecodeError> {
+        let mut at = 0usize;
+        for (input, size) in std::mem::take(&mut self.behind) {
+            let Some(column) = self.columns.get_mut(input) else {
+                continue;
+            };
+            let name = &column.port.name;
+            let end = at.checked_add(size).filter(|end| *end <= tail.len());
+            let Some(end) = end else {
+                return Err(misfit(format!(
+                    "input {name}: its binary_data_size is {size}, and {} bytes are left behind \
+                     the json",
+                    tail.len() - at
+                )));
+            };
+            column.data = triton::elements(column.element, tail.slice(at..end))
+                .map_err(|what| misfit(format!("input {name}: {what}")))?;
+            at = end;
+        }
+        match tail.len() - at {
+            0 => Ok(()),
+            surplus => Err(misfit(format!(
+                "{surplus} bytes behind the json belong to no input"
+            ))),
+        }
+    }
+
+    pub(super) fn name(&self, input: usize) -> &str {
+        self.signature
+            .inputs
+            .get(input)
+            .map_or("", |port| &port.name)
+    }
+
+    /// A record in words.
+    pub(super) fn record(&self, row: usize) -> String {
+        match self.is_lines {
+            true => "the record".to_owned(),
+            false => format!("instances[{row}]"),
+        }
     }
 
     /// The one input of a model that has one, to be filled at `depth`.
@@ -179,11 +255,7 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn twice<E: de::Error>(&self, input: usize) -> E {
-        let name = self
-            .signature
-            .inputs
-            .get(input)
-            .map_or("", |port| &port.name);
+        let name = self.name(input);
         self.context.misfit(format!("input {name} is given twice"))
     }
 
@@ -278,20 +350,32 @@ impl<'de> Target<'de> for Body<'_, '_> {
                 }
                 Top::Inputs => object.next_value_seed(Any(Inputs(request)))?,
                 Top::Id => {
-                    request.v2_key("id", request.id.is_some())?;
-                    request.id = Some(member(
+                    request.v2_key("id", request.has_id)?;
+                    request.has_id = true;
+                    request.wishes.id = Some(member(
                         &mut object,
                         request.context,
                         "\"id\" must be a string",
                     )?);
                 }
                 Top::Outputs => {
-                    request.v2_key("outputs", request.outputs.is_some())?;
-                    request.outputs = Some(v2::outputs(request, &mut object)?);
+                    request.v2_key("outputs", request.has_outputs)?;
+                    request.has_outputs = true;
+                    let (positions, binary) = v2::outputs(request, &mut object)?;
+                    request.wishes.outputs = Some(positions);
+                    request.wishes.binary = binary;
                 }
                 Top::Parameters => {
+                    /// Other parameters belong to servers that know them.
+                    #[derive(Deserialize)]
+                    struct Parameters {
+                        #[serde(default)]
+                        binary_data_output: bool,
+                    }
                     request.v2_key("parameters", false)?;
-                    object.next_value::<IgnoredAny>()?;
+                    let what = "\"parameters\" must be an object, its binary_data_output a bool";
+                    let parameters: Parameters = member(&mut object, request.context, what)?;
+                    request.wishes.binary_by_default = parameters.binary_data_output;
                 }
                 Top::Ignored => {
                     object.next_value::<IgnoredAny>()?;

@@ -1,6 +1,6 @@
 //! The rows dialect: `{"instances":[…]}`, one member per record.
 
-use serde::de::{self, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{self, MapAccess, SeqAccess};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -8,6 +8,7 @@ use super::any::{Any, Context, Key, Scalar, Target};
 use super::flat::Slot;
 use super::request::{find, Request};
 use crate::codec::layout::Layout;
+use crate::codec::limits;
 use crate::model::Dim;
 use crate::tensor::element_count;
 
@@ -35,17 +36,10 @@ impl<'de> Target<'de> for Instances<'_, '_> {
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let request = self.0;
-        for column in &mut request.columns {
-            // A list at depth 0 always opens.
-            let _ = column.grid.open(0);
-            let dims = column.port.tensor().and_then(|(_, dims)| dims);
-            column.grid.lone = matches!(dims, Some([_, Dim::Fixed(1)]));
-        }
+        open(request);
         let mut rows = 0;
         loop {
-            for column in &mut request.columns {
-                column.grid.step(0, rows);
-            }
+            step(request, rows);
             let row = Row {
                 request: &mut *request,
                 row: rows,
@@ -58,18 +52,40 @@ impl<'de> Target<'de> for Instances<'_, '_> {
         if rows == 0 {
             return Err(request.context.misfit("no records: \"instances\" is empty"));
         }
-        for column in &mut request.columns {
-            // Every row has been counted, so this fits.
-            let _ = column.grid.close(0, rows);
-        }
+        close(request, rows);
         Ok(())
     }
 }
 
+/// The list of records opens in every column.
+pub(super) fn open(request: &mut Request<'_>) {
+    for column in &mut request.columns {
+        // A list at depth 0 always opens.
+        let _ = column.grid.open(0);
+        let dims = column.port.tensor().and_then(|(_, dims)| dims);
+        column.grid.lone = matches!(dims, Some([_, Dim::Fixed(1)]));
+    }
+}
+
+/// It goes on to its record `row`.
+pub(super) fn step(request: &mut Request<'_>, row: usize) {
+    for column in &mut request.columns {
+        column.grid.step(0, row);
+    }
+}
+
+/// It closes after `rows` records.
+pub(super) fn close(request: &mut Request<'_>, rows: usize) {
+    for column in &mut request.columns {
+        // Every row has been counted, so this fits.
+        let _ = column.grid.close(0, rows);
+    }
+}
+
 /// One record.
-struct Row<'r, 'a> {
-    request: &'r mut Request<'a>,
-    row: usize,
+pub(super) struct Row<'r, 'a> {
+    pub(super) request: &'r mut Request<'a>,
+    pub(super) row: usize,
 }
 
 /// Keys of a record.
@@ -80,7 +96,8 @@ enum Field {
     Unknown(String),
 }
 
-/// `{"features":{"values":[…]}}`, the built-in algorithms' dense record.
+/// `{"features":{"values":[…]}}`, the built-in algorithms' record; with `keys`, the places of the
+/// values, and `shape` all others are zero.
 #[derive(Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]
@@ -91,7 +108,51 @@ struct Record<'a> {
 struct Values<'a> {
     #[serde(borrow)]
     values: Vec<&'a RawValue>,
-    keys: Option<IgnoredAny>,
+    keys: Option<Vec<usize>>,
+    shape: Option<Vec<usize>>,
+}
+
+impl<'a> Values<'a> {
+    /// Features of the whole record, as far as a shape says.
+    fn features(&self) -> Result<Option<usize>, String> {
+        let Some(shape) = &self.shape else {
+            return Ok(None);
+        };
+        let too_large = || format!("shape {shape:?} is too large");
+        element_count(shape).ok_or_else(too_large).map(Some)
+    }
+
+    /// The texts of all `features` values of the record, zeros included.
+    fn dense(&self, features: Option<usize>) -> Result<Vec<&'a str>, String> {
+        let found = self.values.len();
+        let values = self.values.iter().map(|value| value.get());
+        match (&self.keys, features) {
+            (None, Some(features)) if features != found => Err(format!(
+                "its shape asks for {features} features, {found} values were given"
+            )),
+            (None, _) => Ok(values.collect()),
+            (Some(_), None) => Err("sparse features need their \"shape\"".to_owned()),
+            (Some(keys), Some(_)) if keys.len() != found => {
+                Err(format!("{} keys were given for {found} values", keys.len()))
+            }
+            (Some(keys), Some(features)) => {
+                let mut dense = vec![None; features];
+                for (key, value) in keys.iter().zip(values) {
+                    match dense.get_mut(*key) {
+                        None => {
+                            return Err(format!("key {key} lies outside of {features} features"))
+                        }
+                        Some(Some(_)) => return Err(format!("key {key} is given twice")),
+                        Some(place) => *place = Some(value),
+                    }
+                }
+                Ok(dense
+                    .into_iter()
+                    .map(|value| value.unwrap_or("0"))
+                    .collect())
+            }
+        }
+    }
 }
 
 impl<'a> Row<'_, 'a> {
@@ -99,8 +160,21 @@ impl<'a> Row<'_, 'a> {
         self.request.sole(1)
     }
 
+    /// The record's values; those that it leaves out count against the limit.
+    fn values<'v>(&mut self, values: &Values<'v>) -> Result<Vec<&'v str>, String> {
+        let features = values.features()?;
+        if values.keys.is_some() {
+            // A zero is an element and, for a moment, its text.
+            let bytes = features.unwrap_or(0).saturating_mul(size_of::<&str>());
+            self.request.unpacked = self.request.unpacked.saturating_add(bytes);
+            limits::unpacked(self.request.unpacked, self.request.unpacked_limit)?;
+        }
+        values.dense(features)
+    }
+
     /// A flat list of values over all inputs, in their order.
-    fn flat<E: de::Error>(&mut self, values: &[&RawValue]) -> Result<(), E> {
+    fn flat<E: de::Error>(&mut self, values: &[&str]) -> Result<(), E> {
+        let record = self.request.record(self.row);
         let Request {
             signature,
             context,
@@ -114,12 +188,11 @@ impl<'a> Row<'_, 'a> {
         };
         let shapes = layout.shapes(values.len()).map_err(|expected| {
             context.misfit(format!(
-                "instances[{}] has {} features, {expected}",
-                self.row,
+                "{record} has {} features, {expected}",
                 values.len()
             ))
         })?;
-        let mut values = values.iter();
+        let mut values = values.iter().copied();
         for (column, shape) in columns.iter_mut().zip(shapes) {
             if column.given > self.row {
                 let name = &column.port.name;
@@ -130,12 +203,10 @@ impl<'a> Row<'_, 'a> {
                 return Err(context.refuse(column.at(1, &ragged)));
             }
             let count = element_count(&shape).unwrap_or(0);
-            for value in values.by_ref().take(count) {
-                let text = value.get();
+            for text in values.by_ref().take(count) {
                 if text.starts_with(['[', '{']) {
                     return Err(context.misfit(format!(
-                        "the features of instances[{}] must be a flat list of values",
-                        self.row
+                        "the features of {record} must be a flat list of values"
                     )));
                 }
                 let slot = Slot {
@@ -199,17 +270,18 @@ impl<'de> Target<'de> for Row<'_, '_> {
                     let raw: &'de RawValue = object.next_value()?;
                     let values: Vec<&RawValue> = serde_json::from_str(raw.get())
                         .map_err(|_| context.misfit("\"features\" must be a list of values"))?;
-                    self.flat(&values)?;
+                    let texts: Vec<&str> = values.iter().map(|value| value.get()).collect();
+                    self.flat(&texts)?;
                 }
                 Field::Data => {
                     let raw: &'de RawValue = object.next_value()?;
                     let record: Record<'_> = serde_json::from_str(raw.get()).map_err(|_| {
                         context.misfit("\"data\" must be {\"features\":{\"values\":[…]}}")
                     })?;
-                    if record.features.keys.is_some() {
-                        return Err(context.misfit("sparse features are not read, send all values"));
-                    }
-                    self.flat(&record.features.values)?;
+                    let values = self.values(&record.features).map_err(|what| {
+                        context.misfit(format!("{}: {what}", self.request.record(self.row)))
+                    })?;
+                    self.flat(&values)?;
                 }
                 Field::Unknown(name) => return Err(self.request.unknown_input(&name)),
             }
@@ -218,8 +290,9 @@ impl<'de> Target<'de> for Row<'_, '_> {
         match missing {
             None => Ok(()),
             Some(column) => Err(self.request.context.misfit(format!(
-                "instances[{}] lacks input {}",
-                self.row, column.port.name
+                "{} lacks input {}",
+                self.request.record(self.row),
+                column.port.name
             ))),
         }
     }

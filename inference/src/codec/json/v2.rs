@@ -22,6 +22,13 @@ enum Field {
     Unknown(String),
 }
 
+/// What is known of an input's `parameters`; others belong to servers that know them.
+#[derive(Deserialize)]
+struct Parameters {
+    binary_data_size: Option<usize>,
+    shared_memory_region: Option<IgnoredAny>,
+}
+
 const NO_OBJECT: &str =
     "every member of \"inputs\" must be an object with name, shape, datatype and data";
 
@@ -49,6 +56,7 @@ impl<'de> Target<'de> for Entry<'_, '_> {
         let mut shape: Option<Vec<usize>> = None;
         let mut datatype: Option<String> = None;
         let mut later: Option<&'de RawValue> = None;
+        let mut behind: Option<usize> = None;
         let mut read = false;
         let key = |key: &str| match key {
             "name" => Field::Name,
@@ -95,7 +103,13 @@ impl<'de> Target<'de> for Entry<'_, '_> {
                     _ => later = Some(object.next_value()?),
                 },
                 Field::Parameters => {
-                    object.next_value::<IgnoredAny>()?;
+                    let what = "an input's \"parameters\" must be an object, its \
+                                binary_data_size a number of bytes";
+                    let parameters: Parameters = member(&mut object, context, what)?;
+                    if parameters.shared_memory_region.is_some() {
+                        return Err(context.misfit("shared memory is not read here, send the data"));
+                    }
+                    behind = parameters.binary_data_size;
                 }
                 Field::Unknown(key) => {
                     return Err(
@@ -112,6 +126,20 @@ impl<'de> Target<'de> for Entry<'_, '_> {
         let input = input.ok_or_else(|| lacks("name"))?;
         let shape = shape.ok_or_else(|| lacks("shape"))?;
         let datatype = datatype.ok_or_else(|| lacks("datatype"))?;
+        if let Some(size) = behind {
+            if read || later.is_some() {
+                return Err(context.misfit(format!(
+                    "input {} has both \"data\" and a binary_data_size",
+                    request.name(input)
+                )));
+            }
+            check_type(request, input, &datatype).map_err(|e| context.refuse(e))?;
+            request.behind.push((input, size));
+            if let Some(stated) = request.shapes.get_mut(input) {
+                *stated = Some(shape);
+            }
+            return Ok(());
+        }
         if !read {
             let data = later.ok_or_else(|| lacks("data"))?;
             check_type(request, input, &datatype).map_err(|e| context.refuse(e))?;
@@ -157,19 +185,31 @@ fn settle(request: &mut Request<'_>, input: usize, shape: Vec<usize>) -> Result<
     Ok(())
 }
 
-/// The value of `outputs`: positions of the outputs asked for.
+/// Positions of outputs, and of some of them whether they shall be binary.
+type Asked = (Vec<usize>, Vec<(usize, bool)>);
+
+/// The value of `outputs`: those asked for.
 pub(super) fn outputs<'de, A: MapAccess<'de>>(
     request: &Request<'_>,
     object: &mut A,
-) -> Result<Vec<usize>, A::Error> {
+) -> Result<Asked, A::Error> {
     #[derive(Deserialize)]
-    struct Asked {
+    struct Output {
         name: String,
+        parameters: Option<Wishes>,
     }
+    #[derive(Deserialize)]
+    struct Wishes {
+        binary_data: Option<bool>,
+        classification: Option<IgnoredAny>,
+        shared_memory_region: Option<IgnoredAny>,
+    }
+    let context = request.context;
     let what = "\"outputs\" must be a list of objects with a name";
-    let asked: Vec<Asked> = member(object, request.context, what)?;
+    let asked: Vec<Output> = member(object, context, what)?;
     let mut positions = Vec::with_capacity(asked.len());
-    for Asked { name } in asked {
+    let mut binary = Vec::new();
+    for Output { name, parameters } in asked {
         let Some(position) = request.signature.output(&name) else {
             let known: Vec<_> = request
                 .signature
@@ -178,18 +218,24 @@ pub(super) fn outputs<'de, A: MapAccess<'de>>(
                 .take(8)
                 .map(|p| p.name.as_str())
                 .collect();
-            return Err(request.context.misfit(format!(
+            return Err(context.misfit(format!(
                 "unknown output {}; the model's outputs are {}",
                 quoted(&name),
                 known.join(", ")
             )));
         };
         if positions.contains(&position) {
-            return Err(request
-                .context
-                .misfit(format!("output {name} is asked for twice")));
+            return Err(context.misfit(format!("output {name} is asked for twice")));
         }
         positions.push(position);
+        let Some(wishes) = parameters else { continue };
+        if wishes.classification.is_some() || wishes.shared_memory_region.is_some() {
+            return Err(context.misfit(format!(
+                "output {name}: classification and shared memory are not done here; \
+                 ask for the tensor"
+            )));
+        }
+        binary.extend(wishes.binary_data.map(|is_binary| (position, is_binary)));
     }
-    Ok(positions)
+    Ok((positions, binary))
 }

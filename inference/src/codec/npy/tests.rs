@@ -4,14 +4,16 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::codec::tests::{floats, ints, mix, output_of, port, signature, strings, sum4, words};
-use crate::codec::{decode, encode, DecodeError, Dialect, Format};
+use crate::codec::tests::{
+    floats, ints, mix, output_of, port, read_as, signature, strings, sum4, v2, words, write_as,
+};
+use crate::codec::{DecodeError, Dialect, Format};
 use crate::model::{PortType, Signature};
 use crate::tensor::{Buffer, Data, ElementType, Tensor, Value};
 
 fn read(body: &[u8], signature: &Signature) -> Result<Vec<Tensor>, DecodeError> {
     let body = Bytes::copy_from_slice(body);
-    decode(Some("application/x-npy"), body, signature).map(|decoded| decoded.inputs)
+    read_as(Some("application/x-npy"), body, signature).map(|decoded| decoded.inputs)
 }
 
 fn refusal(body: &[u8], signature: &Signature) -> String {
@@ -19,7 +21,7 @@ fn refusal(body: &[u8], signature: &Signature) -> String {
 }
 
 fn write(value: Value, signature: &Signature) -> Vec<u8> {
-    encode(Format::Npy, &Dialect::Bare, &[value], signature, "m").unwrap()
+    write_as(Format::Npy, &Dialect::Bare, &[value], signature).unwrap()
 }
 
 /// A version 1 file.
@@ -263,7 +265,7 @@ fn an_array_of_the_right_type_stays_in_the_body() {
         let bytes = Bytes::from(shifted).slice(offset..);
         (bytes[128..].as_ptr().align_offset(4) == 0).then_some(bytes)
     });
-    let inputs = decode(Some("application/x-npy"), aligned.unwrap(), &sum4())
+    let inputs = read_as(Some("application/x-npy"), aligned.unwrap(), &sum4())
         .unwrap()
         .inputs;
     assert!(matches!(inputs[0].data(), Data::Float32(Buffer::Held(_))));
@@ -415,7 +417,7 @@ fn text_is_read_in_both_forms_and_written_in_one() {
 #[test]
 fn replies_that_are_not_one_plain_array_are_refused() {
     let refuse = |values: &[Value], signature: &Signature| {
-        encode(Format::Npy, &Dialect::Bare, values, signature, "m")
+        write_as(Format::Npy, &Dialect::Bare, values, signature)
             .unwrap_err()
             .to_string()
     };
@@ -442,11 +444,8 @@ fn replies_that_are_not_one_plain_array_are_refused() {
         refuse(&[Value::Tensor(unequal)], &sum4()),
         format!("{prefix}output y has strings too unequal for fixed-width text")
     );
-    let asked = Dialect::V2 {
-        id: None,
-        outputs: Some(vec![1]),
-    };
-    assert!(encode(Format::Npy, &asked, &[y(), y()], &mix(), "m").is_ok());
+    let asked = v2(None, Some(&[1]));
+    assert!(write_as(Format::Npy, &asked, &[y(), y()], &mix()).is_ok());
 }
 
 fn unchanged<T: PartialEq + Clone>(elements: &[T], wrap: fn(Buffer<T>) -> Data) {

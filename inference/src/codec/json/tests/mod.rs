@@ -1,18 +1,20 @@
 //! Requests and replies in every JSON dialect, and every refusal with its text.
 
+mod lines;
 mod numbers;
 mod refusals;
 mod replies;
 mod requests;
 
-use crate::codec::{decode, encode, DecodeError, Decoded, Dialect, Format};
+use crate::codec::tests::{read_as, v2, write_as};
+use crate::codec::{DecodeError, Decoded, Dialect, Format};
 use crate::model::Signature;
 use crate::tensor::Value;
 
 /// Reads a JSON body.
 fn read(body: &str, signature: &Signature) -> Result<Decoded, DecodeError> {
     let body = bytes::Bytes::copy_from_slice(body.as_bytes());
-    decode(Some("application/json"), body, signature)
+    read_as(Some("application/json"), body, signature)
 }
 
 /// Reads a JSON body that has to be refused; gives the text.
@@ -25,14 +27,9 @@ fn refusal(body: &str, signature: &Signature) -> String {
 
 /// Writes a JSON reply of a model called `m`.
 fn write(dialect: &Dialect, outputs: &[Value], signature: &Signature) -> String {
-    let reply = encode(Format::Json, dialect, outputs, signature, "m").unwrap();
+    let reply = write_as(Format::Json, dialect, outputs, signature).unwrap();
     let text = String::from_utf8(reply).unwrap();
     // Whatever is written is JSON.
     serde_json::from_str::<serde_json::Value>(&text).unwrap();
     text
 }
-
-const ALL_V2: Dialect = Dialect::V2 {
-    id: None,
-    outputs: None,
-};

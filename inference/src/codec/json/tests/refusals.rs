@@ -35,7 +35,8 @@ fn bodies_that_are_not_json_are_unreadable() {
         "body is not valid json: EOF while parsing a value at line 1 column 13"
     );
     let bytes = bytes::Bytes::from_static(b"[\"\xff\"]");
-    let error = crate::codec::decode(Some("application/json"), bytes, &words()).unwrap_err();
+    let error =
+        crate::codec::tests::read_as(Some("application/json"), bytes, &words()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "body is not valid json: invalid unicode code point at line 1 column 3"
@@ -248,7 +249,7 @@ fn flat_rows_of_the_wrong_width_or_depth_are_refused() {
         ("{\"instances\":[{\"features\":[1,2,[3],4]}]}", "the features of instances[0] must be a flat list of values"),
         ("{\"instances\":[{\"features\":3}]}", "\"features\" must be a list of values"),
         ("{\"instances\":[{\"data\":[1]}]}", "\"data\" must be {\"features\":{\"values\":[…]}}"),
-        ("{\"instances\":[{\"data\":{\"features\":{\"keys\":[1],\"shape\":[4],\"values\":[1]}}}]}", "sparse features are not read, send all values"),
+        ("{\"instances\":[{\"data\":{\"features\":{\"keys\":[4],\"shape\":[4],\"values\":[1]}}}]}", "instances[0]: key 4 lies outside of 4 features"),
         ("{\"instances\":[{\"features\":[1,2,3,\"a\"]}]}", "input x at [0][0]: a string where float32 is expected"),
     ];
     for (body, text) in texts {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{read, write, ALL_V2};
+use super::{read, v2, write};
 use crate::codec::tests::{floats, ints, mix, output_of, port, signature, strings, sum4};
-use crate::codec::Dialect::{self, Bare, Columns, Instances};
+use crate::codec::Dialect::{Bare, Columns, Instances};
 use crate::model::{PortType, Signature};
 use crate::tensor::{Data, ElementType, Keys, Tensor, Value};
 
@@ -21,15 +21,12 @@ fn sums() -> [Value; 2] {
 
 #[test]
 fn one_output_in_every_dialect() {
-    let id = Dialect::V2 {
-        id: Some("q\"1".to_owned()),
-        outputs: None,
-    };
+    let id = v2(Some("q\"1"), None);
     let cases = [
         (Bare, "[[10.0],[26.0]]"),
         (Instances, "{\"predictions\":[[10.0],[26.0]]}"),
         (Columns, "{\"outputs\":[[10.0],[26.0]]}"),
-        (ALL_V2, "{\"model_name\":\"m\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[2,1],\"data\":[10.0,26.0]}]}"),
+        (v2(None, None), "{\"model_name\":\"m\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[2,1],\"data\":[10.0,26.0]}]}"),
         (id, "{\"model_name\":\"m\",\"model_version\":\"1\",\"id\":\"q\\\"1\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[2,1],\"data\":[10.0,26.0]}]}"),
     ];
     for (dialect, text) in cases {
@@ -39,10 +36,7 @@ fn one_output_in_every_dialect() {
 
 #[test]
 fn several_outputs_in_every_dialect() {
-    let d = Dialect::V2 {
-        id: None,
-        outputs: Some(vec![1]),
-    };
+    let d = v2(None, Some(&[1]));
     let cases = [
         (Bare, "{\"s\":[[1.5,2.5]],\"d\":[[0.5,1.5]]}"),
         (Instances, "{\"predictions\":[{\"s\":[1.5,2.5],\"d\":[0.5,1.5]}]}"),
@@ -52,10 +46,7 @@ fn several_outputs_in_every_dialect() {
     for (dialect, text) in cases {
         assert_eq!(write(&dialect, &sums(), &mix()), text);
     }
-    let swapped = Dialect::V2 {
-        id: None,
-        outputs: Some(vec![1, 0]),
-    };
+    let swapped = v2(None, Some(&[1, 0]));
     let text = write(&swapped, &sums(), &mix());
     assert!(text.find("\"d\"") < text.find("\"s\""), "{text}");
 }
@@ -132,7 +123,7 @@ fn maps_are_objects() {
         write(&Instances, &outputs, &signature),
         "{\"predictions\":[{\"y\":1,\"p\":{\"cat\":0.25,\"d\\\"g\":0.75}},{\"y\":0,\"p\":{\"cat\":1.0,\"d\\\"g\":0.0}}]}"
     );
-    let text = write(&ALL_V2, &outputs, &signature);
+    let text = write(&v2(None, None), &outputs, &signature);
     assert!(
         text.ends_with("{\"name\":\"p\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"{\\\"cat\\\":0.25,\\\"d\\\\\\\"g\\\":0.75}\",\"{\\\"cat\\\":1.0,\\\"d\\\\\\\"g\\\":0.0}\"]}]}"),
         "{text}"
@@ -163,7 +154,7 @@ fn single_maps_sequences_and_absent_values() {
             write(&Columns, &outputs, &sum4()),
             format!("{{\"outputs\":{text}}}")
         );
-        let v2 = write(&ALL_V2, &outputs, &sum4());
+        let v2 = write(&v2(None, None), &outputs, &sum4());
         let parsed: serde_json::Value = serde_json::from_str(&v2).unwrap();
         assert_eq!(parsed["outputs"][0]["datatype"], "BYTES");
         let data = parsed["outputs"][0]["data"].as_array().unwrap();
@@ -180,7 +171,7 @@ fn every_type_has_its_v2_name() {
     let bf16 = Tensor::new(vec![1], Data::BFloat16(vec![half::bf16::ONE].into())).unwrap();
     let signature = signature(vec![], vec![port("ü", ElementType::BFloat16, "1")]);
     assert_eq!(
-        write(&ALL_V2, &[Value::Tensor(bf16)], &signature),
+        write(&v2(None, None), &[Value::Tensor(bf16)], &signature),
         "{\"model_name\":\"m\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"ü\",\"datatype\":\"BF16\",\"shape\":[1],\"data\":[1.0]}]}"
     );
 }

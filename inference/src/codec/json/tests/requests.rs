@@ -11,10 +11,7 @@ fn each_dialect_reads_the_same_record() {
     let v2 = |data: &str| {
         format!("{{\"id\":\"q1\",\"inputs\":[{{\"name\":\"x\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":{data}}}]}}")
     };
-    let q1 = Dialect::V2 {
-        id: Some("q1".to_owned()),
-        outputs: None,
-    };
+    let q1 = super::v2(Some("q1"), None);
     let cases = [
         ("[[1,2,3,4]]", Dialect::Bare),
         (" [ [ 1.0 , 2e0, 3, 4 ] ] \n", Dialect::Bare),
@@ -71,10 +68,7 @@ fn v2_keeps_the_outputs_asked_for() {
         {\"name\":\"a\",\"shape\":[1,2],\"datatype\":\"INT64\",\"data\":[1,2]},\
         {\"name\":\"b\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}]}";
     let dialect = read(body, &mix()).unwrap().reply.dialect;
-    let Dialect::V2 { id, outputs } = dialect else {
-        panic!("{dialect:?}");
-    };
-    assert_eq!((id, outputs), (None, Some(vec![1])));
+    assert_eq!(dialect, super::v2(None, Some(&[1])));
 }
 
 #[test]
