@@ -351,11 +351,8 @@ fn hostile_json_is_refused_by_what_is_wrong_with_it() {
     let keys: String = (0..1_000_000).map(|i| format!("\"k{i}\":1,")).collect();
     let deep = 1_000_000;
     let bodies = [
-        ("[".repeat(deep), "64 levels"),
-        (
-            format!("{}{}", "[".repeat(deep), "]".repeat(deep)),
-            "64 levels",
-        ),
+        ("[".repeat(deep), "64"),
+        (format!("{}{}", "[".repeat(deep), "]".repeat(deep)), "64"),
         ("{\"instances\":".repeat(deep), "instances"),
         (format!("{{\"inputs\":{{{keys}\"z\":1}}}}"), "k0"),
         (format!("{{{keys}\"z\":1}}"), "k0"),
@@ -367,7 +364,7 @@ fn hostile_json_is_refused_by_what_is_wrong_with_it() {
             "{\"inputs\":{\"x\":[[1,2,3,4]],\"x\":[[1,2,3,4]]}}".to_owned(),
             "x",
         ),
-        ("[[1e400,2,3,4]]".to_owned(), "1e400"),
+        ("[[1e400,2,3,4]]".to_owned(), "out of range"),
         ("[[NaN,2,3,4]]".to_owned(), "json"),
         ("[[Infinity,2,3,4]]".to_owned(), "json"),
         ("[[01,2,3,4]]".to_owned(), "json"),

@@ -117,11 +117,13 @@ fn case_118_a_run_may_take_longer_than_60_seconds() {
     let mut connection = Connection::open(&server);
     connection.patience(4 * at_least);
     let begun = Instant::now();
-    let reply = connection.ask(&http::post(
+    connection.send(&http::post(
         "application/json",
         format!("[[{rounds},0,0,0]]"),
     ));
+    let reply = connection.reply();
     let took = begun.elapsed();
+    let reply = reply.unwrap_or_else(|| panic!("closed after {took:?}: {}", server.log()));
     assert_eq!(reply.status, 200, "after {took:?}: {}", reply.text());
     assert!(took > at_least, "{rounds} rounds took {took:?}");
     server.signal("KILL");

@@ -120,6 +120,7 @@ pub struct Root {
 /// Lays out $1: this machine's programs and libraries, the model read-only, the server in /srv.
 const LAY_OUT: &str = r#"
 set -e
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 root=$1 binary=$2 library=$3 model=$4 user=$5 read_only=$6
 mount -t tmpfs none "$root"
 cd "$root"
