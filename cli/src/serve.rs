@@ -8,7 +8,7 @@ use std::time::Duration;
 use inference::runtime::pool::readable;
 use inference::{Announcement, Hooks};
 
-use crate::settings::{Settings, Wrong};
+use crate::settings::{Flush, Settings, Wrong};
 use crate::{logging, EXIT_USAGE};
 
 /// How long the last metrics may take at exit.
@@ -49,6 +49,13 @@ pub fn run() -> ExitCode {
         recorder: &recorder,
         page: Arc::new(move || page.render()),
         first_good_ping,
+        flush: (settings.metrics_flush == Flush::Request).then(|| {
+            let flusher = sidecar.flusher();
+            Arc::new(move || {
+                let flusher = flusher.clone();
+                Box::pin(async move { flusher.flush().await }) as inference::FlushFuture
+            }) as inference::Flush
+        }),
     };
     let served = inference::serve(&config, hooks, |found| {
         say(found, &limits, &sidecar.route_line());

@@ -65,10 +65,26 @@ settings! {
     port: u16 = "SAGEMAKER_BIND_TO_PORT" or "8080", port;
     /// Largest request body in bytes; wins over `SAGEMAKER_MAX_PAYLOAD_IN_MB`.
     max_request_size: Option<usize> = "SAGEMAKER_MAX_REQUEST_SIZE" or "", optional(at_least_one);
-    /// Largest request body in MB (1024 × 1024 bytes); 0 means no limit.
-    max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "100", optional(whole);
-    /// Seconds that a request may take, queue included.
-    timeout_secs: usize = "SAGEMAKER_MODEL_SERVER_TIMEOUT" or "60", seconds;
+    /// Largest request body in MB (1024 × 1024 bytes); 0 means no limit; 100 if not set.
+    max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "", optional(whole);
+    /// Largest size in MB that a request may unfold to: decompressed, an unpacked npz archive, a sparse array made dense. As large as a request body if not set, 1024 where that has no limit.
+    max_unpacked_mb: Option<usize> = "PLIMSOLL_MAX_UNPACKED_MB" or "", optional(at_least_one);
+    /// Largest total of a request's header names and values in bytes.
+    max_header_bytes: usize = "PLIMSOLL_MAX_HEADER_BYTES" or "65536", at_least_one;
+    /// Seconds that a request may take, queue included, or each part of a streamed reply; 60 if not set.
+    timeout_secs: Option<usize> = "SAGEMAKER_MODEL_SERVER_TIMEOUT" or "", optional(seconds);
+    /// Another name of `SAGEMAKER_MODEL_SERVER_TIMEOUT`, which wins.
+    timeout_seconds: Option<usize> = "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS" or "", optional(seconds);
+    /// Records in each part of a streamed `application/jsonlines` reply; 0 sends every reply whole.
+    stream_records: usize = "PLIMSOLL_STREAM_RECORDS" or "64", whole;
+    /// Set by batch transform: an empty body is 204, CSV ends with a newline, nothing is streamed.
+    batch: bool = "SAGEMAKER_BATCH" or "false", flag;
+    /// Set by batch transform: `SINGLE_RECORD` or `MULTI_RECORD`; said back by `/execution-parameters`.
+    batch_strategy: Option<&'static str> = "SAGEMAKER_BATCH_STRATEGY" or "", optional(strategy);
+    /// Set by batch transform: bodies sent at the same time; said back by `/execution-parameters`.
+    max_concurrent_transforms: Option<usize> = "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS" or "", optional(at_least_one);
+    /// Set by multi-model endpoints: the server starts without a model. Models cannot be loaded yet.
+    multi_model: bool = "SAGEMAKER_MULTI_MODEL" or "false", flag;
     /// Response type when `Accept` is missing or `*/*`.
     default_accept: Option<String> = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" or "", optional(media_type);
     /// Log level: a name (`DEBUG`, `INFO`, `WARNING`, `ERROR`) or Python's number (`20`).
@@ -87,6 +103,8 @@ settings! {
     metrics_route: sidecar::RouteChoice = "PLIMSOLL_METRICS_ROUTE" or "auto", route;
     /// Publishing period in seconds: 10 (high resolution) or 60.
     metrics_period_secs: u32 = "PLIMSOLL_METRICS_PERIOD_SECS" or "10", period;
+    /// When metrics leave beside the end of a period: `timer` (never), or `request`, with each reply, for serverless endpoints whose timers stand still between requests.
+    metrics_flush: Flush = "PLIMSOLL_METRICS_FLUSH" or "timer", flush;
     /// AWS region of the metrics where AWS's own variables name none.
     region: Option<String> = "SAGEMAKER_REGION" or "", optional(text);
     /// CloudWatch namespace of the metrics.
@@ -170,11 +188,44 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| "a whole number from 1 to 1024".to_owned())
 }
 
+/// When metrics leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// At the end of each period.
+    Timer,
+    /// With each reply too.
+    Request,
+}
+
+fn flush(text: &str) -> Result<Flush, String> {
+    match text {
+        "timer" => Ok(Flush::Timer),
+        "request" => Ok(Flush::Request),
+        _ => Err("timer or request".to_owned()),
+    }
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("true, 1 or yes, or false, 0 or no".to_owned()),
+    }
+}
+
+fn strategy(text: &str) -> Result<&'static str, String> {
+    match text.to_ascii_lowercase().replace('_', "").as_str() {
+        "singlerecord" => Ok("SINGLE_RECORD"),
+        "multirecord" => Ok("MULTI_RECORD"),
+        _ => Err("SINGLE_RECORD or MULTI_RECORD".to_owned()),
+    }
+}
+
 fn media_type(text: &str) -> Result<String, String> {
     if inference::codec::is_known(text) {
         Ok(text.to_owned())
     } else {
-        Err("application/json, text/csv or application/x-npy".to_owned())
+        Err(format!("one of {}", inference::codec::Format::list()))
     }
 }
 
@@ -329,6 +380,23 @@ impl Settings {
             mb => mb.saturating_mul(1024 * 1024),
         };
         let defaults = inference::Config::default();
+        let max_request_bytes = self
+            .max_request_size
+            .or(self.max_payload_mb.map(unlimited))
+            .unwrap_or(defaults.max_request_bytes);
+        let max_unpacked_bytes = match self.max_unpacked_mb {
+            Some(mb) => mb.saturating_mul(1024 * 1024),
+            None if max_request_bytes == usize::MAX => {
+                inference::config::DEFAULT_MAX_UNPACKED_BYTES
+            }
+            None => max_request_bytes,
+        };
+        let request_limit = self
+            .timeout_secs
+            .or(self.timeout_seconds)
+            .map_or(defaults.request_limit, |secs| {
+                Duration::from_secs(secs as u64)
+            });
         inference::Config {
             model_folder: self.base_dir.join("model"),
             onnxruntime_library: self
@@ -344,12 +412,19 @@ impl Settings {
                 intra_op_threads: self.intra_op_threads,
             },
             queue_limit: self.queue_limit,
-            max_request_bytes: self
-                .max_request_size
-                .or(self.max_payload_mb.map(unlimited))
-                .unwrap_or(defaults.max_request_bytes),
-            request_limit: Duration::from_secs(self.timeout_secs as u64),
+            max_request_bytes,
+            max_unpacked_bytes,
+            max_header_bytes: self.max_header_bytes,
+            request_limit,
             default_accept: self.default_accept.clone(),
+            stream_records: NonZeroUsize::new(self.stream_records),
+            batch: self.batch,
+            transform: inference::config::Transform {
+                max_concurrent: self.max_concurrent_transforms,
+                strategy: self.batch_strategy,
+                max_payload_mb: self.max_payload_mb,
+            },
+            multi_model: self.multi_model,
             ..defaults
         }
     }
@@ -521,6 +596,23 @@ mod tests {
             ),
             ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
             ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
+            ("PLIMSOLL_MAX_UNPACKED_MB", "0", "1 or more"),
+            ("PLIMSOLL_MAX_HEADER_BYTES", "-1", "1 or more"),
+            ("PLIMSOLL_STREAM_RECORDS", "many", "a whole number"),
+            ("PLIMSOLL_METRICS_FLUSH", "always", "timer or request"),
+            ("SAGEMAKER_BATCH", "maybe", "true, 1 or yes"),
+            ("SAGEMAKER_MULTI_MODEL", "2", "true, 1 or yes"),
+            (
+                "SAGEMAKER_BATCH_STRATEGY",
+                "ALL",
+                "SINGLE_RECORD or MULTI_RECORD",
+            ),
+            ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "0", "1 or more"),
+            (
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+                "x",
+                "from 1 to 86400",
+            ),
         ] {
             let message = wrong(&[(name, value)]);
             assert!(message.contains(value), "{message}");
@@ -581,6 +673,51 @@ mod tests {
         std::fs::write(&file, "slots = 1\nqueue_limit = \n").unwrap();
         let message = wrong(&environment);
         assert!(message.contains("line 2"), "{message}");
+    }
+
+    #[test]
+    fn flags_are_read_in_any_case_and_an_empty_one_is_off() {
+        for (text, on) in [
+            ("TRUE", true),
+            ("yes", true),
+            ("1", true),
+            ("No", false),
+            ("", false),
+        ] {
+            let settings = read(&[("SAGEMAKER_BATCH", text), ("SAGEMAKER_MULTI_MODEL", text)]);
+            let settings = settings.unwrap();
+            assert_eq!((settings.batch, settings.multi_model), (on, on), "{text}");
+        }
+        let settings = read(&[("SAGEMAKER_BATCH_STRATEGY", "SingleRecord")]).unwrap();
+        assert_eq!(settings.batch_strategy, Some("SINGLE_RECORD"));
+    }
+
+    #[test]
+    fn the_time_limit_has_two_names() {
+        let limits = sidecar::limits();
+        let limit = |pairs: &[(&str, &str)]| {
+            read(pairs)
+                .unwrap()
+                .inference(&limits)
+                .request_limit
+                .as_secs()
+        };
+        let (short, long) = (
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+        );
+        assert_eq!(limit(&[(long, "7")]), 7);
+        assert_eq!(limit(&[(short, "5"), (long, "7")]), 5);
+    }
+
+    #[test]
+    fn what_a_body_unfolds_to_is_bounded_as_the_body_is() {
+        let limits = sidecar::limits();
+        let limit =
+            |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).max_unpacked_bytes;
+        assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")]), 6 << 20);
+        assert_eq!(limit(&[("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")]), 1 << 30);
+        assert_eq!(limit(&[("PLIMSOLL_MAX_UNPACKED_MB", "7")]), 7 << 20);
     }
 
     #[test]

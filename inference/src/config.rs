@@ -1,6 +1,7 @@
 //! What the server is told: plain data, filled by the binary, which alone reads the environment.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,15 +26,45 @@ pub struct Config {
     pub request_limit: Duration,
     /// Response type when `Accept` is missing or `*/*`.
     pub default_accept: Option<String>,
+    /// The most bytes that a request may unfold to: decompressed, unpacked, or made dense.
+    pub max_unpacked_bytes: usize,
+    /// The most bytes of a request's headers.
+    pub max_header_bytes: usize,
+    /// Records in each part of a streamed JSON Lines reply; `None` streams nothing.
+    pub stream_records: Option<NonZeroUsize>,
+    /// Whether this is a batch transform job: empty bodies are 204, lines end with a newline, and
+    /// no reply is streamed, because replies are joined byte by byte.
+    pub batch: bool,
+    /// What the batch transform job was told to do; all `None` outside of one.
+    pub transform: Transform,
+    /// Whether models come and go at run time, rather than one at start.
+    pub multi_model: bool,
     /// How long new requests are still served after SIGTERM.
     pub linger: Duration,
     /// How long open requests may take after that.
     pub drain: Duration,
 }
 
+/// A batch transform job's own parameters, which win over what a container offers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Transform {
+    /// Bodies sent at the same time.
+    pub max_concurrent: Option<usize>,
+    /// `SINGLE_RECORD` or `MULTI_RECORD`, as the platform spells it.
+    pub strategy: Option<&'static str>,
+    /// Largest body in MB; 0 means no limit.
+    pub max_payload_mb: Option<usize>,
+}
+
 /// 25 MB is the platform's own limit for real-time endpoints; batch and asynchronous bodies are
 /// larger, and set it.
 pub const DEFAULT_MAX_REQUEST_BYTES: usize = 100 * 1024 * 1024;
+/// Where bodies have no limit, what they unfold to still has one.
+pub const DEFAULT_MAX_UNPACKED_BYTES: usize = 1024 * 1024 * 1024;
+/// The platform's headers take a few kilobytes at most.
+pub const DEFAULT_MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Enough that a run is worth its overhead, few enough that the first part comes soon.
+pub const DEFAULT_STREAM_RECORDS: usize = 64;
 /// The platform gives up after 60 s.
 pub const DEFAULT_REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// Deep enough for a burst, short enough that the last one is still in time for most models.
@@ -58,6 +89,12 @@ impl Default for Config {
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             request_limit: DEFAULT_REQUEST_LIMIT,
             default_accept: None,
+            max_unpacked_bytes: DEFAULT_MAX_REQUEST_BYTES,
+            max_header_bytes: DEFAULT_MAX_HEADER_BYTES,
+            stream_records: NonZeroUsize::new(DEFAULT_STREAM_RECORDS),
+            batch: false,
+            transform: Transform::default(),
+            multi_model: false,
             linger: DEFAULT_LINGER,
             drain: DEFAULT_DRAIN,
         }

@@ -23,6 +23,8 @@ pub mod scheduler;
 pub mod server;
 pub mod telemetry;
 pub mod tensor;
+pub mod wire;
 
 pub use config::Config;
+pub use http::{Flush, FlushFuture};
 pub use server::{serve, Announcement, Hooks, ServeError};

@@ -17,13 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
-use crate::http::{Activity, App, Routes};
+use crate::http::{Activity, App, Flush, Limits, Routes};
 use crate::locate::{locate, LocateError};
 use crate::model::Signature;
 use crate::onnx_file::{self, zipmap, FileError};
 use crate::ready::{Model, Ready};
 use crate::runtime::ort::{LoadError, OpenError, Runtime, Source};
 use crate::runtime::pool::{self, Pool};
+use crate::runtime::records;
 use crate::runtime::Engine;
 use crate::scheduler::Scheduler;
 use crate::telemetry::{HttpMetrics, SchedulerMetrics};
@@ -80,6 +81,8 @@ pub struct Hooks<'r> {
     pub page: Arc<dyn Fn() -> String + Send + Sync>,
     /// Set at the first good `/ping`.
     pub first_good_ping: Arc<AtomicBool>,
+    /// Sees the metrics off before a reply leaves, where timers may stand still between requests.
+    pub flush: Option<Flush>,
 }
 
 /// What was found and decided, for the start-up lines.
@@ -133,12 +136,20 @@ pub fn serve(
             source,
         })?;
     let app = Arc::new(App {
-        ready: Ready::default(),
-        max_request_bytes: config.max_request_bytes,
-        request_limit: config.request_limit,
+        ready: Ready::new(config.multi_model),
+        limits: Limits {
+            request_bytes: config.max_request_bytes,
+            unpacked_bytes: config.max_unpacked_bytes,
+            header_bytes: config.max_header_bytes,
+            request: config.request_limit,
+            stream_records: config.stream_records,
+        },
         default_accept: config.default_accept.clone(),
+        batch: config.batch,
+        transform: config.transform,
         page: hooks.page,
         first_good_ping: hooks.first_good_ping,
+        flush: hooks.flush,
         metrics: HttpMetrics::register(hooks.recorder),
     });
     let metrics = SchedulerMetrics::register(hooks.recorder);
@@ -146,23 +157,26 @@ pub fn serve(
         // Before the port: whoever can connect can also stop the server in order.
         let mut signals = Signals::install()?;
         let (listener, address) = listen(config.listen)?;
-        let loaded = load_on_a_thread(config.clone(), metrics)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         // Every connection holds a clone; all dropped means that all are closed.
         let (open, mut closed) = mpsc::channel::<()>(1);
         let accept = tokio::spawn(accept(listener, Arc::clone(&app), phases, open));
 
-        tokio::select! {
-            loaded = loaded => {
-                let (model, mut announcement) = loaded.unwrap_or(Err(ServeError::LoaderDied))?;
-                app.ready.open(model);
-                announcement.address = address;
-                announcement.took = begun.elapsed();
-                announce(&announcement);
-            }
-            _ = signals.next() => {
-                tracing::info!("told to stop while loading");
-                return Ok(());
+        if config.multi_model {
+            tracing::info!("ready    on {address}, in multi-model mode, without a model");
+        } else {
+            tokio::select! {
+                loaded = load_on_a_thread(config.clone(), metrics)? => {
+                    let (model, mut announcement) = loaded.unwrap_or(Err(ServeError::LoaderDied))?;
+                    app.ready.open(model);
+                    announcement.address = address;
+                    announcement.took = begun.elapsed();
+                    announce(&announcement);
+                }
+                _ = signals.next() => {
+                    tracing::info!("told to stop while loading");
+                    return Ok(());
+                }
             }
         }
 
@@ -403,6 +417,17 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
         unwarmed,
     } = pool::load(&runtime, &source, &config.budget)?;
     let slots = engines.len();
+    let mut engines = engines;
+    let dependence = match (engines.first_mut(), &warm) {
+        _ if source.facts.has_shared_scales => {
+            Some("its quantisation takes scales over all records".to_owned())
+        }
+        (Some(engine), Some(warm)) => records::dependence(engine, &signature, warm).err(),
+        _ => Some("no input made from the signature fits".to_owned()),
+    };
+    if let Some(reason) = &dependence {
+        tracing::debug!("replies are not streamed: {reason}");
+    }
     let engines = engines
         .into_iter()
         .map(|engine| Box::new(engine) as Box<dyn Engine>)
@@ -420,6 +445,7 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
     if let Some(warm) = &warm {
         scheduler.calibrate(&warm.inputs, warm.run);
     }
+    let has_independent_records = dependence.is_none();
     let announcement = Announcement {
         model: source.file.clone(),
         model_bytes: source.facts.total_bytes,
@@ -437,7 +463,9 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
     };
     let model = Model {
         name: model_name(&source.file),
+        url: config.model_folder.display().to_string(),
         signature,
+        has_independent_records,
         scheduler,
     };
     Ok((model, announcement))

@@ -6,7 +6,7 @@
 //! tensors are neither copied on the way in nor on the way out.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use bytemuck::Pod;
 use bytes::Bytes;
@@ -313,6 +313,24 @@ impl Data {
         each_type!(self, buffer => buffer.len())
     }
 
+    /// A copy of some elements; none where the range lies outside.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        macro_rules! sliced {
+            ($($variant:ident),*) => {
+                match self {
+                    $(Self::$variant(buffer) => {
+                        Self::$variant(buffer.get(range).unwrap_or_default().to_vec().into())
+                    })*
+                }
+            };
+        }
+        sliced!(
+            Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float16, BFloat16,
+            Float32, Float64, String
+        )
+    }
+
     /// Whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -391,6 +409,27 @@ impl Tensor {
         (self.shape, self.data)
     }
 
+    /// A copy of some records along axis 0; none of a scalar, and of records that are not there.
+    #[must_use]
+    pub fn slice_rows(&self, rows: Range<usize>) -> Self {
+        let size = self.data.len().checked_div(self.rows()).unwrap_or(0);
+        let end = rows.end.min(self.rows());
+        let begin = rows.start.min(end);
+        let mut shape = self.shape.clone();
+        match shape.first_mut() {
+            Some(count) => *count = end - begin,
+            None => shape.push(0),
+        }
+        let range = match self.shape.is_empty() {
+            true => 0..0,
+            false => begin * size..end * size,
+        };
+        Self {
+            shape,
+            data: self.data.slice(range),
+        }
+    }
+
     /// Records along axis 0; 1 for a scalar.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -461,4 +500,30 @@ pub enum Value {
     },
     /// An `optional(…)` without a value.
     Absent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_taken_out_whole() {
+        let data = Data::Int64(vec![1, 2, 3, 4, 5, 6].into());
+        let tensor = Tensor::new(vec![3, 2], data).unwrap();
+        let middle = tensor.slice_rows(1..2);
+        assert_eq!(middle.shape(), [1, 2]);
+        assert_eq!(middle.data(), &Data::Int64(vec![3, 4].into()));
+        assert_eq!(tensor.slice_rows(2..9).shape(), [1, 2]);
+        assert_eq!(tensor.slice_rows(7..9).shape(), [0, 2]);
+        let scalar = Tensor::new(vec![], Data::Bool(vec![true].into())).unwrap();
+        assert!(scalar.slice_rows(0..1).data().is_empty());
+    }
+
+    #[test]
+    fn flags_are_zero_or_one() {
+        let good = Buffer::flags_from_body(Bytes::from_static(&[0, 1, 1])).unwrap();
+        assert_eq!(*good, [false, true, true]);
+        let bad = Buffer::flags_from_body(Bytes::from_static(&[0, 1, 7]));
+        assert_eq!(bad.err(), Some(2));
+    }
 }

@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use scaling::frame::Frame;
-use scaling::window::{Period, Window};
-use tokio::sync::watch;
+use scaling::window::Window;
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use config::Config;
 pub use publisher::route::RouteChoice;
@@ -35,7 +35,7 @@ use publisher::cloudwatch::{retry, CloudWatch};
 use publisher::emf::Emf;
 use publisher::prometheus::Publishing;
 use publisher::stats::Stats;
-use publisher::{Publisher, Stop, Timing};
+use publisher::{Parcel, Publisher, Stop, Timing};
 use sampler::Sampler;
 use sources::gpu::Gpu;
 
@@ -51,8 +51,48 @@ const SHORTEST_SAMPLE_SECS: f64 = 0.5;
 pub struct Sidecar {
     page: Page,
     route_line: String,
+    flusher: Flusher,
     stop: watch::Sender<Option<Instant>>,
     ended: Receiver<()>,
+}
+
+/// How long a flush may hold up whoever asked for it.
+const FLUSH_LIMIT: Duration = Duration::from_millis(250);
+/// After a flush that did not come back in time, nobody waits for one for so long.
+const FLUSH_PAUSE: Duration = Duration::from_secs(30);
+
+/// Sees the metrics off ahead of the end of their period; cheap to clone. For containers that are
+/// frozen between requests, whose timers then stand still.
+#[derive(Debug, Clone)]
+pub struct Flusher {
+    asked: mpsc::Sender<oneshot::Sender<()>>,
+    /// When the last flush was given up.
+    given_up: Arc<Mutex<Option<tokio::time::Instant>>>,
+}
+
+impl Flusher {
+    fn new(asked: mpsc::Sender<oneshot::Sender<()>>) -> Self {
+        Self {
+            asked,
+            given_up: Arc::default(),
+        }
+    }
+
+    /// Publishes the events so far, and returns when they have left, or after a quarter of a
+    /// second: a route that hangs must not hold up replies. Levels and readings, which are sampled
+    /// once a second, are not part of it.
+    pub async fn flush(&self) {
+        let given_up = *self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let (deliver, delivered) = oneshot::channel();
+        if self.asked.try_send(deliver).is_err()
+            || given_up.is_some_and(|at| at.elapsed() < FLUSH_PAUSE)
+        {
+            return;
+        }
+        let in_time = tokio::time::timeout(FLUSH_LIMIT, delivered).await.is_ok();
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        *given_up = (!in_time).then(tokio::time::Instant::now);
+    }
 }
 
 /// Makes the text for `GET /metrics`; cheap to clone.
@@ -66,7 +106,7 @@ pub struct Page {
 struct Shared {
     last: Mutex<Option<Arc<Frame>>>,
     stats: Arc<Stats>,
-    outbox: Arc<Outbox<Period>>,
+    outbox: Arc<Outbox<Parcel>>,
     emf: Arc<Emf>,
 }
 
@@ -101,6 +141,7 @@ pub fn start(
         shared: shared.clone(),
     };
     let (stop, stopped) = watch::channel(None);
+    let (flush, flushes) = mpsc::channel(FLUSHES_WAITING);
     let (end, ended) = sync_channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -108,7 +149,7 @@ pub fn start(
     std::thread::Builder::new()
         .name("sidecar".to_owned())
         .spawn(move || {
-            runtime.block_on(run(config, recorder, begin, &shared, stopped));
+            runtime.block_on(run(config, recorder, begin, &shared, (stopped, flushes)));
             // A look-up of a name or a stuck write must not hold the process.
             runtime.shutdown_background();
             let _ = end.send(());
@@ -116,6 +157,7 @@ pub fn start(
     Ok(Sidecar {
         page,
         route_line,
+        flusher: Flusher::new(flush),
         stop,
         ended,
     })
@@ -126,6 +168,12 @@ impl Sidecar {
     #[must_use]
     pub fn page(&self) -> Page {
         self.page.clone()
+    }
+
+    /// The way to publish ahead of time.
+    #[must_use]
+    pub fn flusher(&self) -> Flusher {
+        self.flusher.clone()
     }
 
     /// What will be tried, one line for the start banner, said without waiting for anything.
@@ -177,7 +225,7 @@ async fn run(
     recorder: Recorder,
     begin: Arc<AtomicBool>,
     shared: &Arc<Shared>,
-    stop: Stop,
+    (stop, flushes): (Stop, Flushes),
 ) {
     // Without dimensions nothing is published; the banner's route line says so.
     let choice = if config.dimensions.is_empty() {
@@ -197,7 +245,8 @@ async fn run(
     let publishing = tokio::spawn(publisher.run(shared.outbox.clone()));
     let gpu = Gpu::start(config.nvml_library.clone());
     let sampler = Sampler::new(recorder, Path::new(&config.root), Some(gpu));
-    measure(sampler, config.period_secs, &begin, shared, stop.clone()).await;
+    let orders = (stop.clone(), flushes);
+    measure(sampler, config.period_secs, &begin, shared, orders).await;
     shared.outbox.close();
     if let Err(error) = publishing.await {
         tracing::warn!(%error, "the publisher failed");
@@ -209,13 +258,19 @@ async fn run(
     shared.emf.finish(left + Duration::from_millis(100));
 }
 
+/// Flushes that may wait for their turn; one more need not wait, the next brings its events.
+const FLUSHES_WAITING: usize = 16;
+
+/// Who wants the events so far to leave, and to be told when they have.
+type Flushes = mpsc::Receiver<oneshot::Sender<()>>;
+
 /// Ticks once a second, on the second, until the sidecar must stop; the last frame is a short one.
 async fn measure(
     mut sampler: Sampler,
     period_secs: u32,
     begin: &AtomicBool,
     shared: &Shared,
-    mut stop: Stop,
+    (mut stop, mut flushes): (Stop, Flushes),
 ) {
     let mut window = Window::new(period_secs);
     let mut last_secs = unix_time().as_secs();
@@ -223,6 +278,20 @@ async fn measure(
         let stopping = tokio::select! {
             () = tokio::time::sleep(to_next_tick(unix_time())) => false,
             _ = stop.wait_for(Option::is_some) => true,
+            Some(delivered) = flushes.recv() => {
+                // Events only: what is sampled once a second is sampled by the ticks.
+                let mut frame = sampler.tick(unix_time().as_secs(), 0);
+                frame.ticks = 0;
+                if begin.load(Ordering::Relaxed) {
+                    for period in window.push(frame) {
+                        shared.outbox.put(period.into());
+                    }
+                    if let Some(period) = window.finish() {
+                        shared.outbox.put(Parcel { period, delivered: Some(delivered) });
+                    }
+                }
+                continue;
+            }
         };
         // A timer may fire a little early; a last frame belongs to the second that is running.
         let early = if stopping {
@@ -241,7 +310,7 @@ async fn measure(
         }
         if begin.load(Ordering::Relaxed) {
             for period in window.push(frame.clone()) {
-                shared.outbox.put(period);
+                shared.outbox.put(period.into());
             }
         }
         *shared.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(frame));
@@ -250,7 +319,7 @@ async fn measure(
         }
     }
     if let Some(period) = window.finish() {
-        shared.outbox.put(period);
+        shared.outbox.put(period.into());
     }
 }
 

@@ -120,6 +120,12 @@ impl<T> Outbox<T> {
         }
     }
 
+    /// Whether a blocking taker has finished everything.
+    pub(crate) fn is_done(&self) -> bool {
+        let state = self.state();
+        !state.in_hand && state.entries.is_empty()
+    }
+
     /// Waits until a blocking taker has finished everything; false after `limit`.
     pub(crate) fn drained(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;

@@ -85,9 +85,10 @@ fn shared() -> Arc<Shared> {
 }
 
 /// Measures with a stop that is already set: one short frame.
-fn measure_once(begin: bool) -> Option<Period> {
+fn measure_once(begin: bool) -> Option<scaling::window::Period> {
     let shared = shared();
     let (_stop, stopped) = watch::channel(Some(Instant::now()));
+    let (_flush, flushes) = mpsc::channel(1);
     let sampler = Sampler::new(Recorder::new(), Path::new("/"), None);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,14 +99,14 @@ fn measure_once(begin: bool) -> Option<Period> {
         10,
         &AtomicBool::new(begin),
         &shared,
-        stopped,
+        (stopped, flushes),
     ));
     assert!(
         shared.last.lock().unwrap().is_some(),
         "the page has its frame either way"
     );
     shared.outbox.close();
-    shared.outbox.take_blocking()
+    shared.outbox.take_blocking().map(|parcel| parcel.period)
 }
 
 #[test]
@@ -117,4 +118,57 @@ fn the_last_partial_period_is_published_and_nothing_before_the_first_good_ping()
         "a moment is not a sample"
     );
     assert!(measure_once(false).is_none());
+}
+
+#[test]
+fn a_flush_brings_the_events_at_once_and_is_answered_when_they_have_left() {
+    let shared = shared();
+    let recorder = Recorder::new();
+    let (stop, stopped) = watch::channel(None);
+    let (flush, flushes) = mpsc::channel(1);
+    let flusher = Flusher::new(flush);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let invocations = metrics::Recorder::register_counter(
+        &recorder,
+        &metrics::Key::from_static_name(Metric::Invocations.name()),
+        &METADATA,
+    );
+    let sampler = Sampler::new(recorder, Path::new("/"), None);
+    invocations.increment(3);
+    let begin = AtomicBool::new(true);
+    let parcel = runtime.block_on(async {
+        let measuring = measure(sampler, 10, &begin, &shared, (stopped, flushes));
+        let publishing = async {
+            let parcel = shared.outbox.take().await.unwrap();
+            parcel.delivered.unwrap().send(()).unwrap();
+            parcel.period
+        };
+        let flushing = async {
+            flusher.flush().await;
+            stop.send(Some(Instant::now())).unwrap();
+        };
+        tokio::join!(measuring, publishing, flushing).1
+    });
+    let Some(scaling::window::Series::Counter(count)) = parcel.get(Metric::Invocations) else {
+        panic!("a counter is expected")
+    };
+    assert_eq!(*count, 3);
+}
+
+#[tokio::test]
+async fn a_flush_that_hangs_costs_its_limit_once() {
+    let (flush, _held) = mpsc::channel(2);
+    let flusher = Flusher::new(flush);
+    let begun = Instant::now();
+    flusher.flush().await;
+    let once = begun.elapsed();
+    assert!(once >= FLUSH_LIMIT, "{once:?}");
+    flusher.flush().await;
+    assert!(
+        begun.elapsed() < 2 * FLUSH_LIMIT,
+        "the next one does not wait"
+    );
 }

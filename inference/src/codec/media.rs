@@ -218,6 +218,11 @@ fn obstacle(format: Format, dialect: &Dialect, signature: &Signature) -> Option<
             (!fits).then(|| format!("output {} is {}", port.name, port.kind))
         }),
         Format::Npy => sole("array", ports).map_or_else(Some, not_an_array),
+        Format::Npz => ports.find_map(not_an_array),
+        Format::RecordIo => ports.find_map(|port| match port.tensor() {
+            Some(_) => None,
+            None => Some(format!("output {} is {}", port.name, port.kind)),
+        }),
         Format::Octets => match sole("tensor", ports) {
             Err(reason) => Some(reason),
             Ok(port) => match port.tensor() {

@@ -9,16 +9,18 @@
 //! the reply shall look is settled by [`negotiate`] before the run as well; only what the outputs
 //! themselves show is left to [`encode`].
 
+mod budget;
 mod conform;
 mod csv;
 mod element;
 mod error;
 mod json;
 mod layout;
-mod limits;
 mod media;
 mod npy;
+mod npz;
 mod octets;
+mod recordio;
 mod text;
 mod triton;
 
@@ -43,6 +45,10 @@ pub enum Format {
     Csv,
     /// `application/x-npy`
     Npy,
+    /// `application/x-npz`
+    Npz,
+    /// `application/x-recordio-protobuf`
+    RecordIo,
     /// `application/vnd.sagemaker-triton.binary+json`
     Triton,
     /// `application/octet-stream`
@@ -51,11 +57,13 @@ pub enum Format {
 
 impl Format {
     /// Every format, the ones that a caller who leaves the choice to us gets first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Json,
         Self::Csv,
         Self::JsonLines,
         Self::Npy,
+        Self::Npz,
+        Self::RecordIo,
         Self::Triton,
         Self::Octets,
     ];
@@ -74,6 +82,8 @@ impl Format {
             ],
             Self::Csv => &["text/csv"],
             Self::Npy => &["application/x-npy"],
+            Self::Npz => &["application/x-npz"],
+            Self::RecordIo => &["application/x-recordio-protobuf"],
             Self::Triton => &["application/vnd.sagemaker-triton.binary+json"],
             Self::Octets => &["application/octet-stream"],
         }
@@ -223,6 +233,10 @@ pub fn decode(
         Some(Format::JsonLines) => json::decode_lines(&body, signature, limit),
         Some(Format::Csv) => plain(csv::decode(&body, signature)?, Format::Csv),
         Some(Format::Npy) => plain(npy::decode(&body, signature)?, Format::Npy),
+        Some(Format::Npz) => plain(npz::decode(&body, signature, limit)?, Format::Npz),
+        Some(Format::RecordIo) => {
+            plain(recordio::decode(&body, signature, limit)?, Format::RecordIo)
+        }
         Some(Format::Triton) => triton::decode(intake, &body, signature),
         // Whoever sends bytes without a name for them rarely wants bytes back.
         Some(Format::Octets) => plain(octets::decode(&body, signature)?, Format::Json),
@@ -309,6 +323,8 @@ pub fn encode(
             lines
         }
         Format::Npy => npy::encode(&chosen)?,
+        Format::Npz => npz::encode(&chosen)?,
+        Format::RecordIo => recordio::encode(&chosen)?,
         Format::Triton => return Ok(triton::encode(dialect, &chosen, model_name)),
         Format::Octets => octets::encode(&chosen)?,
     };

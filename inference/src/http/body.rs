@@ -2,44 +2,46 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::{header, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::HttpError;
+use super::headers::Asked;
 use super::App;
 
-/// The whole body. One that came in one piece is not copied.
+/// Every element type is aligned here.
+const ALIGNMENT: usize = 64;
+
+/// The whole body. One that came in one piece is not copied; one that came in several is laid out so
+/// that its byte `aligned_at` is aligned for any element.
 ///
 /// # Errors
 /// [`HttpError::TooLarge`], [`HttpError::BodyCutOff`] or [`HttpError::BodyTooSlow`].
 pub async fn collect(
     app: &App,
-    headers: &HeaderMap,
+    asked: &Asked<'_>,
     mut body: Incoming,
     arrived: Instant,
+    aligned_at: usize,
 ) -> Result<Bytes, HttpError> {
-    let limit = app.max_request_bytes;
+    let limit = app.limits.request_bytes;
     let too_large = || HttpError::TooLarge { limit };
-    let declared: Option<usize> = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse().ok());
+    let declared = asked.content_length;
     if declared.is_some_and(|length| length > limit) {
         // A client that waits for permission gets the refusal instead, and sends nothing.
-        if !headers.contains_key(header::EXPECT) {
+        if !asked.expects_continue {
             discard(body).await;
         }
         return Err(too_large());
     }
-    let deadline = arrived + app.request_limit;
+    let deadline = arrived + app.limits.request;
     let mut whole: Option<Bytes> = None;
-    let mut pieces = BytesMut::new();
+    let mut pieces = Pieces::default();
     loop {
         let frame = tokio::time::timeout_at(deadline.into(), body.frame())
             .await
-            .map_err(|_| HttpError::BodyTooSlow(app.request_limit))?;
+            .map_err(|_| HttpError::BodyTooSlow(app.limits.request))?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| HttpError::BodyCutOff)?.into_data() else {
             // Trailers.
@@ -55,14 +57,49 @@ pub async fn collect(
                 if let Some(first) = first {
                     // Reserved pages that no byte is written to cost nothing, so a caller who
                     // declares more than is sent gains nothing.
-                    pieces.reserve(declared.unwrap_or(0).max(first.len() + data.len()));
-                    pieces.extend_from_slice(&first);
+                    let room = declared.unwrap_or(0).max(first.len() + data.len());
+                    pieces = Pieces::with_room(room, aligned_at);
+                    pieces.append(&first);
                 }
-                pieces.extend_from_slice(&data);
+                pieces.append(&data);
             }
         }
     }
-    Ok(whole.unwrap_or_else(|| pieces.freeze()))
+    Ok(whole.unwrap_or_else(|| pieces.join()))
+}
+
+/// A body that came in several pieces.
+#[derive(Default)]
+struct Pieces {
+    bytes: BytesMut,
+    /// Bytes before the body, that align what is in it.
+    padding: usize,
+}
+
+impl Pieces {
+    fn with_room(room: usize, aligned_at: usize) -> Self {
+        let mut bytes = BytesMut::with_capacity(room.saturating_add(ALIGNMENT));
+        let at = (bytes.as_ptr() as usize).wrapping_add(aligned_at) % ALIGNMENT;
+        let padding = (ALIGNMENT - at) % ALIGNMENT;
+        bytes.resize(padding, 0);
+        Self { bytes, padding }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.padding
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn append(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+    }
+
+    fn join(self) -> Bytes {
+        self.bytes.freeze().slice(self.padding..)
+    }
 }
 
 /// How long, and how much, of a refused body is still taken from its sender. Many clients read the
@@ -82,4 +119,24 @@ async fn discard(mut body: Incoming) {
         }
     };
     let _ = tokio::time::timeout(DISCARD_FOR, all).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_laid_out_for_what_is_inside_them() {
+        for aligned_at in [0, 1, 63, 64, 1000] {
+            let mut pieces = Pieces::with_room(2000, aligned_at);
+            assert!(pieces.is_empty());
+            pieces.append(&[1; 1500]);
+            pieces.append(&[2; 500]);
+            assert_eq!(pieces.len(), 2000);
+            let body = pieces.join();
+            assert_eq!(body.len(), 2000);
+            assert_eq!((body.as_ptr() as usize + aligned_at) % ALIGNMENT, 0);
+        }
+        assert_eq!(Pieces::default().join(), Bytes::new());
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::http::{header, HeaderValue, Method, StatusCode};
+use axum::http::{header, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
 use super::reply;
@@ -21,10 +21,16 @@ pub enum HttpError {
     NotReady,
     #[error("the server is shutting down")]
     Leaving,
+    #[error("every slot has been stuck in a run for {}; this instance cannot answer any more", whole_seconds(.0))]
+    Stuck(Duration),
     #[error(
-        "{method} {path} is not served here; expected POST /invocations, GET /ping or GET /metrics"
+        "{method} {path} is not served here; expected POST /invocations, GET /ping, GET /metrics, GET /execution-parameters or the KServe v2 routes below /v2"
     )]
     NotFound { method: Method, path: String },
+    #[error("there is no model {found:?} here; expected {expected:?}")]
+    UnknownModel { found: String, expected: String },
+    #[error("{0}")]
+    MultiModel(&'static str),
     #[error("method {method} is not allowed here; expected {allow}")]
     MethodNotAllowed { method: Method, allow: &'static str },
     #[error("the request body is larger than the limit of {limit} bytes (SAGEMAKER_MAX_REQUEST_SIZE sets it)")]
@@ -33,10 +39,26 @@ pub enum HttpError {
     BodyCutOff,
     #[error("the request body did not arrive within {0:?}")]
     BodyTooSlow(Duration),
+    #[error("the request body is not whole {coding}: {what}")]
+    Compressed { coding: &'static str, what: String },
+    #[error("the request body is larger than {limit} bytes once unpacked (PLIMSOLL_MAX_UNPACKED_MB sets the limit)")]
+    Unpacked { limit: usize },
     #[error("header {name} is not text")]
-    Header { name: &'static str },
-    #[error("content encoding {0:?} is not supported; expected a body without one")]
+    Header { name: HeaderName },
+    #[error("header {name} stands twice with different values; expected once")]
+    HeaderTwice { name: HeaderName },
+    #[error("the request has both content-length and transfer-encoding; expected one of them")]
+    TwoLengths,
+    #[error("the request's headers take {bytes} bytes, more than the limit of {limit} (PLIMSOLL_MAX_HEADER_BYTES sets it)")]
+    HeadersTooLarge { bytes: usize, limit: usize },
+    #[error("header x-amzn-sagemaker-custom-attributes has {bytes} bytes; expected at most {limit} visible ascii characters")]
+    CustomAttributes { bytes: usize, limit: usize },
+    #[error("sessions are not kept here, every request is answered by itself; expected a request without x-amzn-sagemaker-session-id: NEW_SESSION")]
+    Session,
+    #[error("content encoding {0:?} is not supported; expected one of gzip, deflate, identity")]
     ContentEncoding(String),
+    #[error("expected a kserve v2 request: {{\"inputs\":[{{\"name\",\"shape\",\"datatype\",\"data\"}}]}}")]
+    NotV2,
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error(transparent)]
@@ -50,11 +72,22 @@ pub enum HttpError {
 impl From<&HttpError> for StatusCode {
     fn from(error: &HttpError) -> Self {
         match error {
-            HttpError::NotReady | HttpError::Leaving => Self::SERVICE_UNAVAILABLE,
-            HttpError::NotFound { .. } => Self::NOT_FOUND,
+            HttpError::NotReady | HttpError::Leaving | HttpError::Stuck(_) => {
+                Self::SERVICE_UNAVAILABLE
+            }
+            HttpError::NotFound { .. } | HttpError::UnknownModel { .. } => Self::NOT_FOUND,
             HttpError::MethodNotAllowed { .. } => Self::METHOD_NOT_ALLOWED,
-            HttpError::TooLarge { .. } => Self::PAYLOAD_TOO_LARGE,
-            HttpError::BodyCutOff | HttpError::Header { .. } => Self::BAD_REQUEST,
+            HttpError::TooLarge { .. } | HttpError::Unpacked { .. } => Self::PAYLOAD_TOO_LARGE,
+            HttpError::HeadersTooLarge { .. } => Self::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HttpError::BodyCutOff
+            | HttpError::Compressed { .. }
+            | HttpError::Header { .. }
+            | HttpError::HeaderTwice { .. }
+            | HttpError::TwoLengths
+            | HttpError::CustomAttributes { .. }
+            | HttpError::Session
+            | HttpError::MultiModel(_)
+            | HttpError::NotV2 => Self::BAD_REQUEST,
             HttpError::BodyTooSlow(_) => Self::REQUEST_TIMEOUT,
             HttpError::ContentEncoding(_) => Self::UNSUPPORTED_MEDIA_TYPE,
             HttpError::Decode(
@@ -82,10 +115,16 @@ impl From<&HttpError> for StatusCode {
     }
 }
 
+fn whole_seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
 /// When a caller may try again.
 fn retry_after(error: &HttpError) -> Option<Duration> {
     match error {
-        HttpError::NotReady | HttpError::Leaving => Some(Duration::from_secs(1)),
+        HttpError::NotReady | HttpError::Leaving | HttpError::Stuck(_) => {
+            Some(Duration::from_secs(1))
+        }
         HttpError::Submit(SubmitError::QueueFull { retry_after, .. }) => Some(*retry_after),
         HttpError::Submit(SubmitError::Hopeless { wait, .. }) => Some(*wait),
         HttpError::Submit(SubmitError::Leaving | SubmitError::Run(RunError::OutOfMemory(_))) => {
@@ -130,7 +169,11 @@ pub fn refusal(error: &HttpError) -> Response {
     }
     if matches!(
         error,
-        HttpError::TooLarge { .. } | HttpError::BodyCutOff | HttpError::BodyTooSlow(_)
+        HttpError::TooLarge { .. }
+            | HttpError::BodyCutOff
+            | HttpError::BodyTooSlow(_)
+            | HttpError::TwoLengths
+            | HttpError::HeadersTooLarge { .. }
     ) {
         // What is left of the body is not read.
         response

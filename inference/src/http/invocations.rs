@@ -1,48 +1,72 @@
-//! `POST /invocations`, in five steps: take in, decode, submit, encode, reply.
+//! `POST /invocations` and KServe's `infer`, in five steps: take in, decode, submit, encode, reply.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::{header, HeaderMap, HeaderName, Request, StatusCode};
+use axum::http::{header, HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use hyper::body::Incoming;
 use metrics::Gauge;
 
+use super::encoding::Coding;
 use super::error::{refusal, HttpError};
-use super::{body, reply, App};
-use crate::codec;
+use super::headers::{self, Asked, CUSTOM_ATTRIBUTES, JSON_HEADER_SIZE};
+use super::kserve::check_name;
+use super::{body, reply, stream, App};
+use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
+use crate::ready::Model;
 use crate::scheduler::{micros, Allowance};
 use crate::tensor::Value;
-
-const CUSTOM_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amzn-sagemaker-custom-attributes");
 
 /// Bodies and outputs above this size are read and written off the event loop: at about 500 MB/s
 /// that is when `/ping` would begin to notice.
 const LARGE_BYTES: usize = 128 * 1024;
 
 /// One request in the container, from its head to its reply or its caller's hanging up.
-struct InFlight<'a>(&'a Gauge);
+pub struct InFlight(Gauge);
 
-impl<'a> InFlight<'a> {
-    fn enter(gauge: &'a Gauge) -> Self {
+impl InFlight {
+    fn enter(gauge: &Gauge) -> Self {
         gauge.increment(1.0);
-        Self(gauge)
+        Self(gauge.clone())
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
 }
 
+/// Which of the two routes a request came by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// SageMaker's: any content type, negotiated.
+    Invocations,
+    /// KServe's `/v2/models/{name}/infer`: v2 JSON, with its binary extension.
+    Infer {
+        /// The model that the path names.
+        model: String,
+    },
+}
+
+/// What is answered.
+enum Answer {
+    /// A whole reply.
+    Whole(Response),
+    /// A reply whose later parts are still computed; what came of it is counted at its end.
+    Parts(Response),
+}
+
 /// Serves one request and counts it.
-pub async fn invocations(app: &App, request: Request<Incoming>) -> Response {
+pub async fn invocations(app: &Arc<App>, request: Request<Incoming>, route: Route) -> Response {
     let arrived = Instant::now();
     let metrics = &app.metrics;
-    let _in_flight = InFlight::enter(&metrics.concurrency);
+    let in_flight = InFlight::enter(&metrics.concurrency);
     let custom_attributes = request.headers().get(CUSTOM_ATTRIBUTES).cloned();
-    let mut response = match answer(app, request, arrived).await {
-        Ok(response) => response,
+    let (mut response, is_whole) = match answer(app, request, arrived, &route, in_flight).await {
+        Ok(Answer::Whole(response)) => (response, true),
+        Ok(Answer::Parts(response)) => (response, false),
         Err(error) => {
             let response = refusal(&error);
             if response.status().is_client_error() {
@@ -51,55 +75,97 @@ pub async fn invocations(app: &App, request: Request<Incoming>) -> Response {
                 metrics.server_errors.increment(1);
                 tracing::debug!(status = response.status().as_u16(), "{error}");
             }
-            response
+            (response, true)
         }
     };
-    if let Some(value) = custom_attributes {
+    if let Some(value) = custom_attributes.filter(headers::is_attributes) {
         response.headers_mut().insert(CUSTOM_ATTRIBUTES, value);
     }
     if app.ready.is_leaving() {
-        response.headers_mut().insert(
-            header::CONNECTION,
-            axum::http::HeaderValue::from_static("close"),
-        );
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    metrics.invocations.increment(1);
-    metrics.request_latency.record(micros(arrived.elapsed()));
+    if is_whole {
+        metrics.invocations.increment(1);
+        metrics.request_latency.record(micros(arrived.elapsed()));
+        if let Some(flush) = &app.flush {
+            flush().await;
+        }
+    }
     response
 }
 
 async fn answer(
-    app: &App,
+    app: &Arc<App>,
     request: Request<Incoming>,
     arrived: Instant,
-) -> Result<Response, HttpError> {
-    let model = app.ready.model().ok_or(HttpError::NotReady)?;
-    let (head, body) = request.into_parts();
-    let encoding = text(&head.headers, header::CONTENT_ENCODING, "content-encoding")?;
-    if let Some(encoding) = encoding.filter(|e| !e.eq_ignore_ascii_case("identity")) {
-        let encoding = encoding.chars().take(64).collect();
-        return Err(HttpError::ContentEncoding(encoding));
+    route: &Route,
+    in_flight: InFlight,
+) -> Result<Answer, HttpError> {
+    if app.ready.is_multi_model() {
+        return Err(HttpError::MultiModel(
+            "this is a multi-model container: a request names its model, \
+             as in POST /models/{name}/invoke",
+        ));
     }
-    let body = body::collect(app, &head.headers, body, arrived).await?;
+    let model = app.ready.model().ok_or(HttpError::NotReady)?;
+    if let Route::Infer { model: found } = route {
+        check_name(model, found)?;
+    }
+    let (head, incoming) = request.into_parts();
+    let asked = Asked::read(&head.headers, app.limits.header_bytes)?;
+    if let Some(id) = asked.inference_id {
+        tracing::debug!(inference_id = ?id.chars().take(64).collect::<String>(), "invocation");
+    }
+    let coding = Coding::of(asked.content_encoding)?;
+    let intake = Intake {
+        content_type: match route {
+            Route::Invocations => asked.content_type,
+            // KServe's servers look at the other header alone.
+            Route::Infer { .. } => Some(Format::Json.media_type()),
+        },
+        json_header_size: asked.json_header_size,
+        unpacked_limit: app.limits.unpacked_bytes,
+    };
+    let offset = codec::data_offset(&intake);
+    let mut body = body::collect(app, &asked, incoming, arrived, offset).await?;
     let taken_in = Instant::now();
+    if body.is_empty() && app.batch && !model.signature.inputs.is_empty() {
+        let mut nothing = reply(StatusCode::NO_CONTENT, "application/json", Vec::new());
+        nothing.headers_mut().remove(header::CONTENT_TYPE);
+        return Ok(Answer::Whole(nothing));
+    }
+    if let Some(coding) = coding {
+        let limit = app.limits.unpacked_bytes;
+        body = off_the_loop(LARGE_BYTES + 1, || coding.decompress(&body, limit))?;
+    }
 
-    let content_type = text(&head.headers, header::CONTENT_TYPE, "content-type")?;
-    let size = body.len();
-    let decoded = off_the_loop(size, || {
-        codec::decode(codec::Intake::of(content_type), body, &model.signature)
-    })?;
-    let accept = text(&head.headers, header::ACCEPT, "accept")?;
-    let choice = codec::negotiate(
-        accept,
-        app.default_accept.as_deref(),
-        &decoded.reply,
-        &model.signature,
-    )?;
+    let decoded = off_the_loop(body.len(), || codec::decode(intake, body, &model.signature))?;
+    let choice = match route {
+        Route::Invocations => codec::negotiate(
+            asked.accept.as_deref(),
+            app.default_accept.as_deref(),
+            &decoded.reply,
+            &model.signature,
+        )?,
+        Route::Infer { .. } if !matches!(decoded.reply.dialect, Dialect::V2(_)) => {
+            return Err(HttpError::NotV2);
+        }
+        Route::Infer { .. } => codec::negotiate(None, None, &decoded.reply, &model.signature)?,
+    };
+    let coding = Coding::accepted(asked.accept_encoding.as_deref());
     let decoded_at = Instant::now();
+
+    if let Some(parts) = stream::parts(app, model, choice, &decoded.inputs) {
+        let intake_time = decoded_at.duration_since(taken_in);
+        let stream = stream::Stream::new(app, decoded, parts, arrived, intake_time, in_flight);
+        return stream.begin(choice).await.map(Answer::Parts);
+    }
 
     let allowance = Allowance {
         arrived,
-        limit: app.request_limit,
+        limit: app.limits.request,
     };
     let ran = model
         .scheduler
@@ -107,38 +173,61 @@ async fn answer(
         .await?;
 
     let dialect = &decoded.reply.dialect;
-    let bytes = off_the_loop(output_bytes(&ran.outputs), || {
-        codec::encode(
-            choice.format,
-            dialect,
-            &ran.outputs,
-            codec::Setting {
-                signature: &model.signature,
-                model_name: &model.name,
-                ends_with_newline: false,
-            },
-        )
-    })?
-    .body;
+    let response = off_the_loop(output_bytes(&ran.outputs), || {
+        let setting = setting(app, model);
+        let encoded = codec::encode(choice.format, dialect, &ran.outputs, setting)?;
+        Ok::<_, HttpError>(written(route, choice, encoded, coding))
+    })?;
     let codec_time = decoded_at.duration_since(taken_in) + ran.ended.elapsed();
     app.metrics.codec_latency.record(micros(codec_time));
-    Ok(reply(StatusCode::OK, choice.media_type, bytes))
+    Ok(Answer::Whole(response))
 }
 
-/// A header as text; absent is fine.
-fn text<'h>(
-    headers: &'h HeaderMap,
-    header: HeaderName,
-    name: &'static str,
-) -> Result<Option<&'h str>, HttpError> {
-    headers
-        .get(header)
-        .map(|value| value.to_str().map_err(|_| HttpError::Header { name }))
-        .transpose()
+/// How this model's replies are written here.
+pub fn setting<'m>(app: &App, model: &'m Model) -> Setting<'m> {
+    Setting {
+        signature: &model.signature,
+        model_name: &model.name,
+        ends_with_newline: app.batch,
+    }
+}
+
+/// A reply's head and body.
+fn written(route: &Route, choice: Choice, encoded: Encoded, coding: Option<Coding>) -> Response {
+    let Encoded {
+        mut body,
+        json_header_size,
+    } = encoded;
+    let compressed = coding.and_then(|coding| Some((coding, coding.compress(&body)?)));
+    let encoding = compressed.map(|(coding, smaller)| {
+        body = smaller;
+        coding.name()
+    });
+    let mut response = reply(StatusCode::OK, choice.media_type, body);
+    let headers = response.headers_mut();
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    match (json_header_size, route) {
+        (None, _) => {}
+        (Some(size), Route::Infer { .. }) => {
+            let octets = HeaderValue::from_static(Format::Octets.media_type());
+            headers.insert(header::CONTENT_TYPE, octets);
+            headers.insert(JSON_HEADER_SIZE, HeaderValue::from(size));
+        }
+        (Some(size), Route::Invocations) => {
+            let content_type = format!("{};json-header-size={size}", choice.media_type);
+            // Letters, digits and punctuation of ASCII.
+            if let Ok(content_type) = HeaderValue::from_str(&content_type) {
+                headers.insert(header::CONTENT_TYPE, content_type);
+            }
+        }
+    }
+    response
 }
 
 /// Runs codec work; large work so that other requests of this thread go on meanwhile.
-fn off_the_loop<T>(size: usize, work: impl FnOnce() -> T) -> T {
+pub fn off_the_loop<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size > LARGE_BYTES {
         tokio::task::block_in_place(work)
     } else {
@@ -147,7 +236,7 @@ fn off_the_loop<T>(size: usize, work: impl FnOnce() -> T) -> T {
 }
 
 /// About how many bytes of elements there are to write.
-fn output_bytes(outputs: &[Value]) -> usize {
+pub fn output_bytes(outputs: &[Value]) -> usize {
     outputs
         .iter()
         .map(|output| match output {

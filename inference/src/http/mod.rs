@@ -1,11 +1,17 @@
 //! The routes. With [`server`](crate::server), the only room that knows axum and status codes.
 
 mod body;
+mod encoding;
 mod error;
+mod headers;
 mod invocations;
+mod kserve;
+mod stream;
+mod transform;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -20,26 +26,70 @@ use axum::Router;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
+use crate::config::Transform;
 use crate::ready::Ready;
 use crate::telemetry::HttpMetrics;
 use error::{refusal, HttpError};
+use invocations::{invocations, Route};
+
+/// How much of everything is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest request body in bytes, as it is sent.
+    pub request_bytes: usize,
+    /// The most bytes that it may unfold to.
+    pub unpacked_bytes: usize,
+    /// The most bytes of a request's headers.
+    pub header_bytes: usize,
+    /// How long a request may take, or each part of a streamed reply.
+    pub request: Duration,
+    /// Records in each part of a streamed reply; `None` streams nothing.
+    pub stream_records: Option<NonZeroUsize>,
+}
+
+/// Sees the metrics off; to be awaited before a reply leaves.
+pub type Flush = Arc<dyn Fn() -> FlushFuture + Send + Sync>;
+
+/// Done when they have left.
+pub type FlushFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the routes need.
 pub struct App {
     /// The model, once it is there.
     pub ready: Ready,
-    /// Largest request body in bytes.
-    pub max_request_bytes: usize,
-    /// How long a request may take.
-    pub request_limit: Duration,
+    /// How much of everything is taken.
+    pub limits: Limits,
     /// Response type when `Accept` is missing or `*/*`.
     pub default_accept: Option<String>,
+    /// Whether this is a batch transform job.
+    pub batch: bool,
+    /// What that job was told.
+    pub transform: Transform,
     /// The Prometheus page; must answer at once.
     pub page: Arc<dyn Fn() -> String + Send + Sync>,
     /// Set at the first `/ping` that is answered with 200.
     pub first_good_ping: Arc<AtomicBool>,
+    /// Where timers may stand still between requests: sees the metrics off with each reply.
+    pub flush: Option<Flush>,
     /// Handles of this room.
     pub metrics: HttpMetrics,
+}
+
+impl App {
+    /// Whether a request would be answered now.
+    fn health(&self) -> Result<(), HttpError> {
+        if self.ready.is_leaving() {
+            return Err(HttpError::Leaving);
+        }
+        if self.ready.is_multi_model() {
+            return Ok(());
+        }
+        let model = self.ready.model().ok_or(HttpError::NotReady)?;
+        match model.scheduler.stuck(self.limits.request) {
+            Some(since) => Err(HttpError::Stuck(since)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Every route of the server, as hyper calls it.
@@ -120,12 +170,21 @@ impl hyper::service::Service<Request<Incoming>> for Routes {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.activity.begin();
         let open = Open(Arc::clone(&self.activity));
-        if request.method() == Method::POST && request.uri().path() == "/invocations" {
-            let app = Arc::clone(&self.app);
-            return Box::pin(async move {
-                let _open = open;
-                Ok(invocations::invocations(&app, request).await)
-            });
+        if request.method() == Method::POST {
+            if request.uri().path() == "/invocations" {
+                let app = Arc::clone(&self.app);
+                return Box::pin(async move {
+                    let _open = open;
+                    Ok(invocations(&app, request, Route::Invocations).await)
+                });
+            }
+            if let Some(model) = kserve::infer_path(request.uri().path()) {
+                let app = Arc::clone(&self.app);
+                return Box::pin(async move {
+                    let _open = open;
+                    Ok(invocations(&app, request, Route::Infer { model }).await)
+                });
+            }
         }
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
@@ -140,23 +199,69 @@ fn router(app: Arc<App>) -> Router {
         .route("/invocations", any(method_not_allowed))
         .route("/ping", get(ping).post(ping))
         .route("/metrics", get(metrics))
+        .route(
+            "/execution-parameters",
+            get(transform::execution_parameters),
+        )
+        .route("/models", get(models))
+        .route("/v2", get(kserve::server))
+        .route("/v2/health/live", get(kserve::live))
+        .route("/v2/health/ready", get(kserve::ready))
+        .route("/v2/models/{name}", get(kserve::model))
+        .route("/v2/models/{name}/ready", get(kserve::model_ready))
+        .route("/v2/models/{name}/infer", any(method_not_allowed))
+        .route("/v2/models/{name}/versions/{version}", get(kserve::model))
+        .route(
+            "/v2/models/{name}/versions/{version}/ready",
+            get(kserve::model_ready),
+        )
+        .route(
+            "/v2/models/{name}/versions/{version}/infer",
+            any(method_not_allowed),
+        )
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
 }
 
-/// 200 with an empty body once `/invocations` works; 503 with the reason before, and when leaving.
+/// 200 with an empty body once `/invocations` works; 503 with the reason before, when leaving, and
+/// when no run comes back any more.
 async fn ping(State(app): State<Arc<App>>) -> Response {
-    if app.ready.is_leaving() {
-        return refusal(&HttpError::Leaving);
-    }
-    if app.ready.model().is_none() {
-        return refusal(&HttpError::NotReady);
+    if let Err(error) = app.health() {
+        return refusal(&error);
     }
     if !app.first_good_ping.load(Ordering::Relaxed) {
         app.first_good_ping.store(true, Ordering::Relaxed);
     }
     Response::new(Body::empty())
+}
+
+/// `GET /models`: the one model; none yet in multi-model mode, where the platform asks for the list
+/// as often as for `/ping`.
+async fn models(State(app): State<Arc<App>>) -> Response {
+    #[derive(serde::Serialize)]
+    struct Entry<'m> {
+        #[serde(rename = "modelName")]
+        name: &'m str,
+        #[serde(rename = "modelUrl")]
+        url: &'m str,
+    }
+    #[derive(serde::Serialize)]
+    struct List<'m> {
+        models: Vec<Entry<'m>>,
+    }
+    let entry = app.ready.model().map(|model| Entry {
+        name: &model.name,
+        url: &model.url,
+    });
+    let list = List {
+        models: entry.into_iter().collect(),
+    };
+    match serde_json::to_vec(&list) {
+        Ok(body) => reply(StatusCode::OK, "application/json", body),
+        // Structs of texts always write.
+        Err(_) => refusal(&HttpError::NotReady),
+    }
 }
 
 /// Prometheus text; also while the model loads.
@@ -176,8 +281,9 @@ async fn not_found(method: Method, uri: axum::http::Uri) -> Response {
 async fn method_not_allowed(method: Method, uri: axum::http::Uri) -> Response {
     let allow = match uri.path() {
         "/invocations" => "POST",
-        "/metrics" => "GET",
-        _ => "GET, POST",
+        "/ping" => "GET, POST",
+        path if kserve::infer_path(path).is_some() => "POST",
+        _ => "GET",
     };
     let mut response = refusal(&HttpError::MethodNotAllowed { method, allow });
     response

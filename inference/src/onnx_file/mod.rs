@@ -5,14 +5,14 @@
 //! `ZipMap` nodes, which are taken out (see [`zipmap`]). Nothing here decides whether a model is
 //! valid: that is the runtime's word.
 
-pub mod wire;
 pub mod zipmap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use wire::{fields, Malformed};
 pub use zipmap::ZipMap;
+
+use crate::wire::{fields, Malformed};
 
 /// Why a file is not worth giving to the runtime.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,9 @@ pub struct Facts {
     pub external: BTreeMap<String, u64>,
     /// Whether the graph has a loop or a branch, so that a run's time depends on the values it gets.
     pub has_control_flow: bool,
+    /// Whether an operator takes its scale over all values of a run, so that records of one run
+    /// change one another's replies; taken to be so where the file was not read.
+    pub has_shared_scales: bool,
     /// Bytes of the model and its external data files.
     pub total_bytes: u64,
 }
@@ -85,6 +88,7 @@ pub fn read(file: &Path) -> Result<(Option<Vec<u8>>, Facts), FileError> {
     if total_bytes > READ_UP_TO {
         let facts = Facts {
             total_bytes,
+            has_shared_scales: true,
             ..Facts::default()
         };
         return Ok((None, facts));
@@ -167,6 +171,13 @@ fn facts(model: &[u8]) -> Result<Facts, Malformed> {
 /// Operators whose body runs as often as the values say.
 const CONTROL_FLOW: [&[u8]; 4] = [b"Loop", b"Scan", b"If", b"SequenceMap"];
 
+/// Operators that quantise what they get by its largest and smallest value.
+const SHARED_SCALES: [&[u8]; 3] = [
+    b"DynamicQuantizeLinear",
+    b"DynamicQuantizeLSTM",
+    b"DynamicQuantizeMatMul",
+];
+
 fn graph_facts(graph: &[u8], facts: &mut Facts) -> Result<(), Malformed> {
     for field in fields(graph) {
         let field = field?;
@@ -174,8 +185,9 @@ fn graph_facts(graph: &[u8], facts: &mut Facts) -> Result<(), Malformed> {
             1 => {
                 for part in fields(field.bytes()) {
                     let part = part?;
-                    if part.number == 4 && CONTROL_FLOW.contains(&part.bytes()) {
-                        facts.has_control_flow = true;
+                    if part.number == 4 {
+                        facts.has_control_flow |= CONTROL_FLOW.contains(&part.bytes());
+                        facts.has_shared_scales |= SHARED_SCALES.contains(&part.bytes());
                     }
                 }
             }
@@ -281,7 +293,7 @@ fn check_external(file: &Path, location: &str, needed: u64) -> Result<u64, FileE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{put_bytes, put_varint};
+    use crate::wire::{put_bytes, put_varint};
 
     fn model(initializer: &[u8]) -> Vec<u8> {
         let mut graph = Vec::new();

@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use super::wire::{fields, put_bytes, Field, Fields, Malformed, Wire};
 use crate::tensor::Keys;
+use crate::wire::{fields, put_bytes, Field, Fields, Malformed, Wire};
 
 /// A `ZipMap` that was taken out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,12 +194,12 @@ fn push_ints(field: &Field<'_>, ints: &mut Vec<i64>) -> Result<(), Malformed> {
         Wire::Varint(value) => ints.push(value.cast_signed()),
         Wire::Bytes(mut packed) => {
             while !packed.is_empty() {
-                let (value, rest) = super::wire::varint(packed).ok_or(Malformed)?;
+                let (value, rest) = crate::wire::varint(packed).ok_or(Malformed)?;
                 ints.push(value.cast_signed());
                 packed = rest;
             }
         }
-        Wire::Fixed => return Err(Malformed),
+        Wire::Fixed32(_) | Wire::Fixed64(_) => return Err(Malformed),
     }
     Ok(())
 }
@@ -213,7 +213,7 @@ mod tests {
         put_bytes(&mut attribute, 1, b"classlabels_int64s");
         let mut packed = Vec::new();
         for &label in labels {
-            super::super::wire::put_varint(&mut packed, label.cast_unsigned());
+            crate::wire::put_varint(&mut packed, label.cast_unsigned());
         }
         put_bytes(&mut attribute, 8, &packed);
         let mut node = Vec::new();

@@ -3,6 +3,7 @@
 pub mod ort;
 pub mod pool;
 mod reason;
+pub mod records;
 pub mod warmup;
 
 use crate::tensor::{Tensor, Value};

@@ -28,6 +28,9 @@ use cost::{class_of, Costs};
 use gather::Gathering;
 use queue::{Full, Queue};
 
+/// A run that a request's time limit has long passed may still be about to end.
+const STUCK_GRACE: Duration = Duration::from_secs(5);
+
 /// A finished run.
 #[derive(Debug)]
 pub struct Ran {
@@ -108,6 +111,11 @@ struct Shared {
     /// Where the search for a free slot begins, so that slots share the work.
     next_slot: AtomicUsize,
     queue_limit: usize,
+    /// Runs that are under way.
+    running: AtomicUsize,
+    /// When a run last began or ended, in nanoseconds since `born`.
+    moved_nanos: AtomicU64,
+    born: Instant,
     /// Whether short runs may stay on the thread that read them.
     may_stay: bool,
     metrics: SchedulerMetrics,
@@ -150,6 +158,9 @@ impl Scheduler {
             queued_nanos: AtomicU64::new(0),
             next_slot: AtomicUsize::new(0),
             queue_limit,
+            running: AtomicUsize::new(0),
+            moved_nanos: AtomicU64::new(0),
+            born: Instant::now(),
             may_stay,
             metrics,
         });
@@ -227,6 +238,26 @@ impl Scheduler {
             // The slot dropped the job without a word: it was out of time when its turn came.
             Ok(Err(_)) | Err(_) => Err(SubmitError::TimedOut(allowance.limit)),
         }
+    }
+
+    /// Concurrent runs there may be.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.shared.slots.len()
+    }
+
+    /// For how long every slot has been in a run that began long ago: twice the time that a request
+    /// may take, and [`STUCK_GRACE`]. Nothing will be answered in time here any more; once a run
+    /// does end, all is well again.
+    #[must_use]
+    pub fn stuck(&self, request_limit: Duration) -> Option<Duration> {
+        let shared = &*self.shared;
+        if shared.running.load(Relaxed) < shared.slots.len() {
+            return None;
+        }
+        let moved = Duration::from_nanos(shared.moved_nanos.load(Relaxed));
+        let still = shared.born.elapsed().saturating_sub(moved);
+        (still > request_limit.saturating_mul(2) + STUCK_GRACE).then_some(still)
     }
 
     /// Requests that wait for a slot.
@@ -342,8 +373,12 @@ impl Shared {
         class: usize,
         start: Instant,
     ) -> (Result<Ran, SubmitError>, Instant) {
+        self.running.fetch_add(1, Relaxed);
+        self.moved(start);
         let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
         let ended = Instant::now();
+        self.moved(ended);
+        self.running.fetch_sub(1, Relaxed);
         let run = ended.saturating_duration_since(start);
         self.metrics.inference_latency.record(micros(run));
         let ran = match outputs {
@@ -358,6 +393,15 @@ impl Shared {
             }
         };
         (ran, ended)
+    }
+}
+
+impl Shared {
+    /// A run began or ended now.
+    fn moved(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.born).as_nanos();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.moved_nanos.store(since, Relaxed);
     }
 }
 

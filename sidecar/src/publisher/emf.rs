@@ -91,6 +91,13 @@ impl Emf {
         self.outbox.dropped()
     }
 
+    /// Waits until every line has been written; for ever where stdout is blocked.
+    pub(crate) async fn written(&self) {
+        while !self.outbox.is_done() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Ends the thread after the lines that are left; false if they did not leave in time.
     pub(crate) fn finish(&self, limit: Duration) -> bool {
         self.outbox.close();

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scaling::window::Period;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::outbox::Outbox;
 use cloudwatch::retry::Backoff;
@@ -57,6 +57,23 @@ impl Timing {
             patience: Duration::from_secs(60),
             probe: Duration::from_secs(300),
             jitter: Duration::from_millis(seed % most.max(1)),
+        }
+    }
+}
+
+/// A period on its way out.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) period: Period,
+    /// Told when the period has left, or is lost; such a period does not wait for the fleet's jitter.
+    pub(crate) delivered: Option<oneshot::Sender<()>>,
+}
+
+impl From<Period> for Parcel {
+    fn from(period: Period) -> Self {
+        Self {
+            period,
+            delivered: None,
         }
     }
 }
@@ -114,14 +131,24 @@ impl<C: Cloud> Publisher<C> {
     }
 
     /// Publishes until the outbox is closed and empty.
-    pub(crate) async fn run(mut self, outbox: Arc<Outbox<Period>>) {
-        while let Some(period) = outbox.take().await {
-            self.pause(self.timing.jitter).await;
+    pub(crate) async fn run(mut self, outbox: Arc<Outbox<Parcel>>) {
+        while let Some(Parcel { period, delivered }) = outbox.take().await {
+            if delivered.is_none() {
+                self.pause(self.timing.jitter).await;
+            }
             self.deliver(&period, &outbox).await;
+            if let Some(delivered) = delivered {
+                let emf = Arc::clone(&self.emf);
+                // Lines leave on a thread of their own; whoever waits may have given up meanwhile.
+                tokio::spawn(async move {
+                    emf.written().await;
+                    let _ = delivered.send(());
+                });
+            }
         }
     }
 
-    async fn deliver(&mut self, period: &Period, outbox: &Outbox<Period>) {
+    async fn deliver(&mut self, period: &Period, outbox: &Outbox<Parcel>) {
         match (self.choice, self.active) {
             (RouteChoice::None, _) => {}
             (RouteChoice::Emf, _) => self.write(period),
@@ -163,7 +190,7 @@ impl<C: Cloud> Publisher<C> {
     }
 
     /// Attempts with growing waits, for as long as the choice of route asks for.
-    async fn insist(&mut self, period: &Period, outbox: &Outbox<Period>) -> Result<(), Refusal> {
+    async fn insist(&mut self, period: &Period, outbox: &Outbox<Parcel>) -> Result<(), Refusal> {
         let (first, cap) = self.timing.backoff;
         let mut backoff = Backoff::new(first, cap, self.seed);
         let begin = Instant::now();

@@ -111,7 +111,7 @@ fn publish_until<C: Cloud>(
     let stats = Arc::new(Stats::default());
     let outbox = Arc::new(Outbox::new(4));
     for n in 1..=periods {
-        outbox.put(period(n));
+        outbox.put(period(n).into());
     }
     outbox.close();
     let publisher = Publisher::new(

@@ -11,6 +11,7 @@ use super::columns::Inputs;
 use super::flat::{Column, Slot};
 use super::rows::Instances;
 use super::v2;
+use crate::codec::budget::Budget;
 use crate::codec::error::{misfit, quoted};
 use crate::codec::layout::Layout;
 use crate::codec::{conform, triton, DecodeError, Decoded, Dialect, Format, ReplyHint, V2};
@@ -43,9 +44,8 @@ pub(super) struct Request<'a> {
     pub(super) behind: Vec<(usize, usize)>,
     /// Whether each record is a line of its own.
     pub(super) is_lines: bool,
-    /// Bytes that sparse records have unfolded to, and may.
-    pub(super) unpacked: usize,
-    pub(super) unpacked_limit: usize,
+    /// Bytes that sparse records may still unfold to.
+    pub(super) budget: Budget,
     wishes: V2,
     has_id: bool,
     has_outputs: bool,
@@ -87,8 +87,7 @@ impl<'a> Request<'a> {
             form: None,
             behind: Vec::new(),
             is_lines: false,
-            unpacked: 0,
-            unpacked_limit,
+            budget: Budget::new(unpacked_limit),
             wishes: V2::default(),
             has_id: false,
             has_outputs: false,

@@ -8,7 +8,6 @@ use super::any::{Any, Context, Key, Scalar, Target};
 use super::flat::Slot;
 use super::request::{find, Request};
 use crate::codec::layout::Layout;
-use crate::codec::limits;
 use crate::model::Dim;
 use crate::tensor::element_count;
 
@@ -161,15 +160,20 @@ impl<'a> Row<'_, 'a> {
     }
 
     /// The record's values; those that it leaves out count against the limit.
-    fn values<'v>(&mut self, values: &Values<'v>) -> Result<Vec<&'v str>, String> {
-        let features = values.features()?;
+    fn values<'v, E: de::Error>(&mut self, values: &Values<'v>) -> Result<Vec<&'v str>, E> {
+        let context = self.request.context;
+        let record = self.request.record(self.row);
+        let misfit = |what: String| context.misfit(format!("{record}: {what}"));
+        let features = values.features().map_err(misfit)?;
         if values.keys.is_some() {
             // A zero is an element and, for a moment, its text.
             let bytes = features.unwrap_or(0).saturating_mul(size_of::<&str>());
-            self.request.unpacked = self.request.unpacked.saturating_add(bytes);
-            limits::unpacked(self.request.unpacked, self.request.unpacked_limit)?;
+            self.request
+                .budget
+                .charge(bytes, || record.clone())
+                .map_err(|fault| context.refuse(fault))?;
         }
-        values.dense(features)
+        values.dense(features).map_err(misfit)
     }
 
     /// A flat list of values over all inputs, in their order.
@@ -278,9 +282,7 @@ impl<'de> Target<'de> for Row<'_, '_> {
                     let record: Record<'_> = serde_json::from_str(raw.get()).map_err(|_| {
                         context.misfit("\"data\" must be {\"features\":{\"values\":[…]}}")
                     })?;
-                    let values = self.values(&record.features).map_err(|what| {
-                        context.misfit(format!("{}: {what}", self.request.record(self.row)))
-                    })?;
+                    let values = self.values(&record.features)?;
                     self.flat(&values)?;
                 }
                 Field::Unknown(name) => return Err(self.request.unknown_input(&name)),

@@ -10,12 +10,14 @@
 //!
 //! Out: version 1, little-endian, C order; strings as `<U`.
 
+mod array;
 mod header;
 mod read;
 mod write;
 
+pub(super) use array::{Array, Origin};
 pub(super) use read::decode;
-pub(super) use write::encode;
+pub(super) use write::{encode, file};
 
 #[cfg(test)]
 mod tests;

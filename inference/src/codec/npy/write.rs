@@ -21,19 +21,25 @@ const WIDE_TEXT_BYTES: usize = 64 << 20;
 /// of a type that the format knows.
 pub(in crate::codec) fn encode(outputs: &[Named<'_>]) -> Result<Vec<u8>, EncodeError> {
     let refuse = |what: String| {
-        Err(EncodeError::NotCarried(format!(
-            "application/x-npy cannot carry this reply: {what}"
-        )))
+        EncodeError::NotCarried(format!("application/x-npy cannot carry this reply: {what}"))
     };
-    let [output] = outputs else {
-        return refuse(format!(
+    match outputs {
+        [output] => file(output).map_err(refuse),
+        _ => Err(refuse(format!(
             "it holds one array, and there are {} outputs",
             outputs.len()
-        ));
-    };
+        ))),
+    }
+}
+
+/// An output as an npy file.
+///
+/// # Errors
+/// The reason where it is no tensor of a type that the format knows.
+pub(in crate::codec) fn file(output: &Named<'_>) -> Result<Vec<u8>, String> {
     let name = output.name;
     let Value::Tensor(tensor) = output.value else {
-        return refuse(format!("output {name} is no tensor"));
+        return Err(format!("output {name} is no tensor"));
     };
     let shape = tensor.shape();
     Ok(match tensor.data() {
@@ -54,16 +60,10 @@ pub(in crate::codec) fn encode(outputs: &[Named<'_>]) -> Result<Vec<u8>, EncodeE
         Data::Float32(elements) => array("<f4", shape, elements),
         Data::Float64(elements) => array("<f8", shape, elements),
         Data::BFloat16(_) => {
-            return refuse(format!("output {name} is bfloat16, which it does not know"));
+            return Err(format!("output {name} is bfloat16, which it does not know"));
         }
-        Data::String(elements) => match texts(shape, elements) {
-            Some(out) => out,
-            None => {
-                return refuse(format!(
-                    "output {name} has strings too unequal for fixed-width text"
-                ));
-            }
-        },
+        Data::String(elements) => texts(shape, elements)
+            .ok_or_else(|| format!("output {name} has strings too unequal for fixed-width text"))?,
     })
 }
 

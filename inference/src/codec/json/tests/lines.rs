@@ -61,7 +61,7 @@ fn sparse_features_are_filled_with_zeros() {
         ("\"keys\":[1,1],\"shape\":[4],\"values\":[1,2]", "key 1 is given twice"),
         ("\"keys\":[1],\"shape\":[4],\"values\":[1,2]", "1 keys were given for 2 values"),
         ("\"shape\":[5],\"values\":[1,2,3,4]", "its shape asks for 5 features, 4 values were given"),
-        ("\"keys\":[0],\"shape\":[99999999999],\"values\":[1]", "it would take 1599999999984 bytes unpacked, more than the limit of 1073741824 bytes (PLIMSOLL_MAX_UNPACKED_MB sets it)"),
+        ("\"keys\":[0],\"shape\":[99999999999],\"values\":[1]", "the record would take 1599999999984 bytes unpacked, more than the limit of 1073741824 bytes (PLIMSOLL_MAX_UNPACKED_MB sets it)"),
         ("\"keys\":[0],\"shape\":[5],\"values\":[1]", "the record has 5 features, 4 expected (x float32[N,4])"),
     ];
     for (features, expected) in cases {

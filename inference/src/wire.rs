@@ -1,4 +1,6 @@
-//! Just enough protobuf to look into an ONNX file: fields and varints, nothing kept.
+//! Just enough protobuf: the fields of a message as they stand on the wire, read in place, and the
+//! few that are written. No schema: what a field number means is the caller's knowledge. Shared by
+//! the look into ONNX files and by the codec for RecordIO.
 
 /// One field: its number and its payload.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +20,10 @@ pub enum Wire<'a> {
     Varint(u64),
     /// Length-delimited: string, bytes, message or packed numbers.
     Bytes(&'a [u8]),
-    /// Fixed 32 or 64 bits, which this reader has no use for.
-    Fixed,
+    /// Fixed 32 bits: a float or an integer.
+    Fixed32(u32),
+    /// Fixed 64 bits: a double or an integer.
+    Fixed64(u64),
 }
 
 impl<'a> Field<'a> {
@@ -65,7 +69,7 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     for (i, &byte) in bytes.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * i);
         if byte & 0x80 == 0 {
-            return Some((value, &bytes[i + 1..]));
+            return Some((value, bytes.get(i + 1..)?));
         }
     }
     None
@@ -80,20 +84,27 @@ impl<'a> Fields<'a> {
                 let (value, rest) = varint(rest)?;
                 (Wire::Varint(value), rest)
             }
-            1 => (Wire::Fixed, rest.get(8..)?),
+            1 => {
+                let (bits, rest) = rest.split_first_chunk()?;
+                (Wire::Fixed64(u64::from_le_bytes(*bits)), rest)
+            }
             2 => {
                 let (len, rest) = varint(rest)?;
                 let len = usize::try_from(len).ok()?;
-                (Wire::Bytes(rest.get(..len)?), &rest[len..])
+                let (payload, rest) = rest.split_at_checked(len)?;
+                (Wire::Bytes(payload), rest)
             }
-            5 => (Wire::Fixed, rest.get(4..)?),
+            5 => {
+                let (bits, rest) = rest.split_first_chunk()?;
+                (Wire::Fixed32(u32::from_le_bytes(*bits)), rest)
+            }
             _ => return None,
         };
         self.rest = rest;
         Some(Field {
             number: key >> 3,
             value,
-            raw: &start[..start.len() - rest.len()],
+            raw: start.get(..start.len() - rest.len())?,
         })
     }
 }
@@ -143,5 +154,40 @@ mod tests {
         assert_eq!(read[0].bytes(), b"graph");
         assert_eq!((read[1].number, read[1].number_value()), (1, 300));
         assert!(fields(&out[..4]).any(|field| field.is_err()));
+    }
+
+    #[test]
+    fn fixed_bits_are_read_little_endian() {
+        let mut out = vec![3 << 3 | 5];
+        out.extend(1.5f32.to_le_bytes());
+        out.push(4 << 3 | 1);
+        out.extend((-2.5f64).to_le_bytes());
+        let read: Vec<_> = fields(&out).collect::<Result<_, _>>().unwrap();
+        assert!(matches!(read[0].value, Wire::Fixed32(bits) if bits == 1.5f32.to_bits()));
+        assert!(matches!(read[1].value, Wire::Fixed64(bits) if bits == (-2.5f64).to_bits()));
+        for cut in [1, 4, 6, 13] {
+            assert!(fields(&out[..cut]).any(|field| field.is_err()), "{cut}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_varints_past_the_end_are_malformed() {
+        for bytes in [
+            &[0x0a, 0x05, 0x00][..],
+            &[
+                0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ],
+            &[
+                0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ],
+            &[0x08],
+            &[0x0b],
+            &[0x0f, 0x00],
+        ] {
+            assert!(fields(bytes).any(|field| field.is_err()), "{bytes:x?}");
+        }
+        let mut all = Vec::new();
+        put_varint(&mut all, u64::MAX);
+        assert_eq!(varint(&all), Some((u64::MAX, &[][..])));
     }
 }
