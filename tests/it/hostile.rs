@@ -170,6 +170,12 @@ fn lengths_that_cannot_be_are_refused_or_end_the_connection() {
         refused_or_closed(length, connection.reply());
         sum4.is_well(length, 32 * MB);
     }
+    // No length at all is no body.
+    let error = sum4
+        .send(&http::head(&[("Content-Type", JSON)]))
+        .expect("a reply")
+        .refused(400);
+    assert!(error.contains("empty"), "{error}");
     // Less than is sent: the rest is no request.
     let head = http::head(&[("Content-Type", JSON), ("Content-Length", "11")]);
     let mut connection = Connection::open(&sum4.server);

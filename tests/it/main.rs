@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask test` prepares what these tests stand on (the library, the models, the fixtures,
 //! the CloudWatch stand-in) under `.plimsoll/`. Every test starts its own server on a port that the
-//! system chooses.
+//! system chooses. With `PLIMSOLL_TEST_LONG=1` the longest run takes five minutes in place of one.
 
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
