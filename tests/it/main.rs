@@ -2,16 +2,18 @@
 //!
 //! `cargo xtask test` prepares what these tests stand on (the library, the models, the fixtures,
 //! the CloudWatch stand-in) under `.plimsoll/`. Every test starts its own server on a port that the
-//! system chooses.
+//! system chooses. With `PLIMSOLL_TEST_LONG=1` the longest run takes five minutes in place of one.
 
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod support;
 
-// What the routes answer.
+// The numbered cases of the contract with SageMaker.
+mod contract;
+// What the routes answer beyond them, and what they survive.
+mod hostile;
 mod invocations;
 mod outputs;
-mod ping;
 // ONNX's own operator cases, by their recorded outputs.
 mod conformance;
 // Whole requests and replies of every content type, byte for byte.
@@ -21,8 +23,7 @@ mod models;
 // Bad models and settings: refused at start, with the reason.
 mod limits;
 mod start;
-// Under load and on the way out.
-mod overload;
+// On the way out.
 mod shutdown;
 // What leaves: Prometheus page, CloudWatch, embedded metric format.
 mod metrics_page;

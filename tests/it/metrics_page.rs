@@ -1,49 +1,10 @@
 //! `GET /metrics`: counts what was done, stays small, answers at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scaling::catalogue::{Kind, Metric};
 
-use crate::overload::metric;
-use crate::support::{eventually, Server};
-
-#[test]
-fn counts_every_answer_by_its_kind() {
-    let server = Server::on("sum4").ready();
-    for _ in 0..10 {
-        assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
-    }
-    for _ in 0..3 {
-        assert_eq!(server.invoke("text/csv", "1,2").status, 400);
-    }
-    // Neither of these is an invocation.
-    server.get("/ping");
-    server.get("/metrics");
-    let reply = server.get("/metrics");
-    assert_eq!(reply.status, 200);
-    assert!(reply
-        .header("content-type")
-        .is_some_and(|t| t.starts_with("text/plain; version=0.0.4")));
-    let page = reply.text();
-    assert_eq!(metric(&page, "plimsoll_invocations_total"), 13.0, "{page}");
-    assert_eq!(metric(&page, "plimsoll_client_errors_total"), 3.0);
-    assert_eq!(metric(&page, "plimsoll_server_errors_total"), 0.0);
-    assert_eq!(
-        metric(&page, "plimsoll_request_latency_seconds_count"),
-        13.0
-    );
-    assert_eq!(
-        metric(&page, "plimsoll_inference_latency_seconds_count"),
-        10.0
-    );
-    assert_eq!(metric(&page, "plimsoll_queue_latency_seconds_count"), 10.0);
-    let spent = metric(&page, "plimsoll_request_latency_seconds_sum");
-    let inside = metric(&page, "plimsoll_inference_latency_seconds_sum");
-    assert!(
-        spent > inside && inside > 0.0,
-        "{spent} s, of which {inside} s in the model"
-    );
-}
+use crate::support::{eventually, metric, Server};
 
 #[test]
 fn every_metric_of_the_catalogue_is_there_but_for_absent_devices() {
@@ -93,28 +54,6 @@ fn stem(metric: Metric) -> String {
         stem.push_str("_total");
     }
     stem
-}
-
-#[test]
-fn answers_at_once_while_every_slot_is_busy() {
-    let server = Server::on("slow").env("PLIMSOLL_SLOTS", "2").ready();
-    std::thread::scope(|scope| {
-        let load: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| server.invoke("application/json", "[[1,2,3,4]]").status))
-            .collect();
-        std::thread::sleep(Duration::from_millis(50));
-        let begun = Instant::now();
-        let page = server.get("/metrics").text();
-        assert!(
-            begun.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            begun.elapsed()
-        );
-        assert!(page.contains("plimsoll_concurrency"), "{page}");
-        for reply in load {
-            assert_eq!(reply.join().expect("a reply"), 200);
-        }
-    });
 }
 
 #[test]

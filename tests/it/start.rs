@@ -13,11 +13,6 @@ fn refused(name: &str) -> String {
 #[test]
 fn broken_models_are_refused_with_the_reason() {
     for (name, expected) in [
-        ("no_model", "no *.onnx file"),
-        ("two_models", "2 models"),
-        ("broken_empty", "the file is empty"),
-        ("broken_html", "HTML"),
-        ("broken_half", "cut off"),
         ("broken_domain", "no operator Mystery of domain com.example"),
         ("broken_operator", "no operator Frobnicate"),
         ("broken_extension", "onnxruntime-extensions"),
@@ -33,16 +28,6 @@ fn broken_models_are_refused_with_the_reason() {
             "{name}: {log}"
         );
     }
-}
-
-#[test]
-fn a_missing_model_folder_is_named() {
-    let (code, log) = Server::on_folder(std::path::Path::new("/nonexistent")).refused();
-    assert_eq!(code, Some(1), "{log}");
-    assert!(
-        log.contains("/model") && log.contains("SAGEMAKER_BASE_DIR"),
-        "{log}"
-    );
 }
 
 #[test]
@@ -180,27 +165,5 @@ fn models_are_found_in_every_layout() {
             "10",
             "{layout}"
         );
-    }
-}
-
-#[test]
-fn help_is_asked_for_and_nonsense_is_not() {
-    let server_binary = |args: &[&str]| {
-        let output = std::process::Command::new(crate::support::server::binary())
-            .args(args)
-            .output()
-            .expect("runs");
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        (output.status.code(), text)
-    };
-    for args in [&["help"][..], &["--help"]] {
-        let (code, text) = server_binary(args);
-        assert_eq!(code, Some(0), "{args:?}");
-        assert!(text.contains("serve"), "{text}");
-    }
-    for args in [&[][..], &["frobnicate"]] {
-        let (code, text) = server_binary(args);
-        assert_eq!(code, Some(64), "{args:?}: {text}");
-        assert!(text.contains("Usage"), "{text}");
     }
 }

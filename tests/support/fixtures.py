@@ -233,6 +233,31 @@ def busy(rounds):
     return model(nodes, [port("x", F32, ["N", 4])], [port("y", F32, ["N", 1])], constants)
 
 
+def total():
+    """x f32 [N] → sum f32 [1]: takes a body of any size and answers a few bytes"""
+    nodes = [node("ReduceSum", ["x", "axis"], ["sum"], keepdims=1)]
+    return model(nodes, [port("x", F32, ["N"])], [port("sum", F32, [1])], [constant("axis", [0], np.int64)])
+
+
+def heavy():
+    """x f32 [N,4] → y f32 [N,1], the sum of the row; about 100 million multiplications for each record"""
+    # The vectors hold zeros made from the row, so that nothing can be computed at load.
+    count = 400
+    nodes = [
+        node("ReduceSum", ["x", "axis"], ["sum"], keepdims=1),
+        node("Mul", ["sum", "zero"], ["nothing"]),
+        node("MatMul", ["nothing", "widen"], ["vector_0"]),
+        *(node("MatMul", [f"vector_{i}", "square"], [f"vector_{i + 1}"]) for i in range(count)),
+        node("ReduceSum", [f"vector_{count}", "axis"], ["still_nothing"], keepdims=1),
+        node("Add", ["sum", "still_nothing"], ["y"]),
+    ]
+    constants = [
+        constant("axis", [1], np.int64), constant("zero", [0.0]),
+        constant("widen", np.ones((1, 512))), constant("square", np.full((512, 512), 0.001)),
+    ]  # fmt: skip
+    return model(nodes, [port("x", F32, ["N", 4])], [port("y", F32, ["N", 1])], constants)
+
+
 # === models that must be refused ===
 
 
@@ -274,7 +299,7 @@ def main(folder, iris):
         "div": div(), "cast": cast(), "echo": echo(), "bf16": bf16(), "rank": rank(), "no_input": no_input(),
         "sequence": sequence(), "optional": optional(), "concat": concat(), "gather": gather(), "zipmap": zipmap(),
         "overridable": overridable(), "expand": expand(), "odd_names": odd_names(),
-        "busy": busy(None), "slow": busy(40), "slower": busy(300), "external": table_outside("table.bin"),
+        "total": total(), "heavy": heavy(), "busy": busy(None), "slow": busy(40), "slower": busy(300), "external": table_outside("table.bin"),
         "broken_domain": unknown("Mystery", "com.example"), "broken_operator": unknown("Frobnicate"),
         "broken_extension": unknown("StringUpper", "ai.onnx.contrib"),
         "broken_opset": model([node("Abs", ["x"], ["y"])], [port("x", F32, ["N"])], [port("y", F32, ["N"])], opset=99),

@@ -7,6 +7,14 @@ use crate::command::{aloud, cargo};
 use crate::store::Store;
 use crate::{cloudwatch, conformance, fixtures, models, onnxruntime, Result};
 
+/// How many tests run at the same time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// Two more than there are CPUs: the longest tests wait for a minute and compute little.
+fn test_threads() -> usize {
+    2 + std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The chore.
 pub fn run(arguments: &[String]) -> Result<()> {
     let store = Store::of_workspace();
@@ -19,6 +27,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     conformance::test(&store)?;
     let mut test = cargo();
     test.arg("test");
+    if std::env::var_os(TEST_THREADS).is_none() {
+        test.env(TEST_THREADS, test_threads().to_string());
+    }
     if !arguments
         .iter()
         .any(|argument| argument == "-p" || argument.starts_with("--package"))

@@ -1,12 +1,17 @@
 //! A server to talk to, a CloudWatch to publish to, and where things lie.
 
+pub mod bodies;
 pub mod cloudwatch;
+pub mod container;
+pub mod http;
+pub mod published;
 pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use cloudwatch::CloudWatch;
+pub use http::Connection;
 pub use server::Server;
 
 /// The workspace's root.
@@ -43,4 +48,21 @@ pub fn eventually<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Opti
         assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The value of a metric without labels on the Prometheus page.
+pub fn metric(page: &str, name: &str) -> f64 {
+    page.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in:\n{page}"))
+}
+
+/// How many rounds of the fixture `busy` this server runs in about that time, judged by a few.
+pub fn rounds_for(server: &Server, time: Duration) -> u64 {
+    const FEW: u64 = 40;
+    let begun = Instant::now();
+    let reply = server.invoke("application/json", format!("[[{FEW},0,0,0]]"));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let rounds = FEW as f64 * time.as_secs_f64() / begun.elapsed().as_secs_f64();
+    rounds.ceil() as u64
 }

@@ -1,6 +1,6 @@
 //! One `plimsoll serve` process, and requests to it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -53,8 +53,10 @@ type Lines = Arc<Mutex<Vec<String>>>;
 /// A server process. Killed when dropped.
 pub struct Server {
     child: Child,
-    /// Base URL, `http://127.0.0.1:PORT`.
+    /// Base URL, `http://HOST:PORT`.
     pub url: String,
+    /// Where it is reached; loopback unless it has a network of its own.
+    host: String,
     pub port: u16,
     stdout: Lines,
     stderr: Lines,
@@ -101,6 +103,7 @@ impl Reply {
 pub struct Start {
     command: Command,
     base: tempfile::TempDir,
+    host: String,
 }
 
 impl Start {
@@ -108,6 +111,28 @@ impl Start {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Leaves a variable of its environment out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Where it will be reached.
+    pub fn at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// A folder that lives as long as the server.
+    pub fn folder(&self) -> &Path {
+        self.base.path()
+    }
+
+    /// Starts it so that others go first: for servers that are kept busy while other tests run.
+    pub fn nice(self) -> Self {
+        self.through(&["nice", "-n", "19"])
     }
 
     /// Starts it through another command, such as `taskset -c 0`.
@@ -141,12 +166,35 @@ impl Start {
         Server {
             child,
             url: String::new(),
+            host: self.host,
             port: 0,
             stdout,
             stderr,
             readers,
             _base: self.base,
         }
+    }
+
+    /// Starts it on a port that is known at once and waits until that is bound, model or not.
+    pub fn bound(self) -> Server {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        self.bound_to(port)
+    }
+
+    /// Starts it on this port and waits until that is bound, model or not.
+    pub fn bound_to(self, port: u16) -> Server {
+        let start = self.env("SAGEMAKER_BIND_TO_PORT", &port.to_string());
+        let mut server = start.spawn();
+        server.is_at(port);
+        let address = (server.host.clone(), port);
+        eventually("the port is bound", Duration::from_secs(30), || {
+            server.still_there();
+            TcpStream::connect(&address).ok()
+        });
+        server
     }
 
     /// Starts it and waits until it is ready.
@@ -202,23 +250,35 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Start { command, base }
+        Start {
+            command,
+            base,
+            host: "127.0.0.1".to_owned(),
+        }
     }
 
     /// Waits for the line that says on which port it serves.
     pub fn wait_until_ready(&mut self) {
         let port = eventually("the server is ready", Duration::from_secs(60), || {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("the server left with {status}:\n{}", self.log());
-            }
+            self.still_there();
             self.log().lines().find_map(|line| {
                 let (_, after) = line.split_once("0.0.0.0:")?;
                 let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
                 digits.parse().ok()
             })
         });
+        self.is_at(port);
+    }
+
+    fn is_at(&mut self, port: u16) {
         self.port = port;
-        self.url = format!("http://127.0.0.1:{port}");
+        self.url = format!("http://{}:{port}", self.host);
+    }
+
+    fn still_there(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("the server left with {status}:\n{}", self.log());
+        }
     }
 
     /// Everything written to stderr so far.
@@ -237,10 +297,18 @@ impl Server {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status();
-        assert!(sent.is_ok_and(|s| s.success()), "kill -{name}");
+        signal(self.pid(), name);
+    }
+
+    /// Most memory that it ever had in use, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(status).expect("it runs");
+        let peak = status.lines().find_map(|line| {
+            let kilobytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+            kilobytes.parse::<u64>().ok()
+        });
+        1024 * peak.expect("VmHWM")
     }
 
     /// Waits for its end.
@@ -321,35 +389,20 @@ impl Server {
 
     /// A plain connection, for what no client library would send.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).expect("a connection");
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .expect("a timeout");
         stream
     }
-
-    /// Sends bytes as they are and reads until the server closes or `until` has come.
-    pub fn raw(&self, request: &[u8], until: &str) -> String {
-        let mut stream = self.connect();
-        stream.write_all(request).expect("sent");
-        read_until(&mut stream, until)
-    }
 }
 
-/// Reads text until it contains `until` or the stream ends.
-pub fn read_until(stream: &mut TcpStream, until: &str) -> String {
-    let mut read = Vec::new();
-    let mut piece = [0; 4096];
-    while let Ok(n) = stream.read(&mut piece) {
-        if n == 0 {
-            break;
-        }
-        read.extend_from_slice(&piece[..n]);
-        if String::from_utf8_lossy(&read).contains(until) {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&read).into_owned()
+/// Sends a signal to a process by name.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {process}")])
+        .status();
+    assert!(sent.is_ok_and(|s| s.success()), "kill -{name}");
 }
 
 impl Drop for Server {
