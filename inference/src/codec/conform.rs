@@ -10,6 +10,11 @@ use crate::tensor::{Data, ElementType, Tensor};
 /// about them, and an array of a billion empty lists takes space all the same in a reply.
 const EMPTY_CLAIM_LIMIT: usize = 1 << 16;
 
+/// The most axes that a tensor may have, in requests and in replies: NumPy's own limit, and far more
+/// than ONNX Runtime's operators know. Bodies state shapes without bringing a byte for an axis of
+/// size 1, and every axis costs a level of nesting wherever the tensor is written.
+pub(super) const MOST_AXES: usize = 64;
+
 /// The element type of an input, which has to be a tensor for a request to bring it.
 pub(super) fn element(port: &Port) -> Result<ElementType, DecodeError> {
     match port.tensor() {
@@ -26,24 +31,50 @@ pub(super) fn tensor(port: &Port, shape: Vec<usize>, data: Data) -> Result<Tenso
     Tensor::new(shape, data).map_err(|mismatch| misfit(format!("input {}: {mismatch}", port.name)))
 }
 
-/// Checks that tensors, one per input in order, have the shapes that the signature declares: rank,
-/// fixed axes, and equal sizes where axes share a symbol.
+/// Checks one input's shape by itself: a bounded number of axes, and the rank and the fixed axes that
+/// the signature declares. For formats that know a shape before its elements, so that a wrong one
+/// costs nothing; [`check`] includes it.
+pub(super) fn shape(
+    signature: &Signature,
+    port: &Port,
+    shape: &[usize],
+) -> Result<(), DecodeError> {
+    if shape.len() > MOST_AXES {
+        return Err(misfit(format!(
+            "input {}: found more than {MOST_AXES} axes",
+            port.name
+        )));
+    }
+    empty_claim(port, shape)?;
+    let Some((_, Some(dims))) = port.tensor() else {
+        return Ok(());
+    };
+    if shape.len() != dims.len() {
+        return Err(rank(port, dims, shape));
+    }
+    for (axis, (dim, &found)) in dims.iter().zip(shape).enumerate() {
+        match dim {
+            Dim::Fixed(size) if *size != found => {
+                return Err(size_of_axis(signature, port, axis, *size, shape));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Checks that tensors, one per input in order, have the shapes that the signature declares: each by
+/// itself ([`shape`]), and equal sizes where axes share a symbol.
 pub(super) fn check(signature: &Signature, inputs: &[Tensor]) -> Result<(), DecodeError> {
     let mut symbols: Vec<(&str, usize, &str)> = Vec::new();
     for (port, tensor) in signature.inputs.iter().zip(inputs) {
-        let shape = tensor.shape();
-        empty_claim(port, shape)?;
+        let sizes = tensor.shape();
+        shape(signature, port, sizes)?;
         let Some((_, Some(dims))) = port.tensor() else {
             continue;
         };
-        if shape.len() != dims.len() {
-            return Err(rank(port, dims, shape));
-        }
-        for (axis, (dim, &found)) in dims.iter().zip(shape).enumerate() {
+        for (dim, &found) in dims.iter().zip(sizes) {
             match dim {
-                Dim::Fixed(size) if *size != found => {
-                    return Err(size_of_axis(signature, port, axis, *size, shape));
-                }
                 // Anonymous symbols that exporters write name nothing.
                 Dim::Symbol(symbol) if !symbol.is_empty() && symbol != "?" => {
                     match symbols.iter().find(|(known, ..)| known == symbol) {
@@ -183,6 +214,21 @@ mod tests {
             Ok(())
         );
         assert_eq!(check(&two("*", "N"), &[ints(&[]), ints(&[3])]), Ok(()));
+    }
+
+    #[test]
+    fn a_tensor_has_a_bounded_number_of_axes() {
+        let any = signature(vec![port("x", ElementType::Int64, "*")], vec![]);
+        assert_eq!(check(&any, &[ints(&[1; MOST_AXES])]), Ok(()));
+        assert_eq!(
+            refusal(&any, &[&[1; MOST_AXES + 1]]),
+            "input x: found more than 64 axes"
+        );
+        // The message of a wrong rank would repeat them all.
+        assert_eq!(
+            refusal(&sum4(), &[&[1; 100_001]]),
+            "input x: found more than 64 axes"
+        );
     }
 
     #[test]

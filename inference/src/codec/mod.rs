@@ -33,6 +33,7 @@ pub use triton::data_offset;
 
 use crate::model::Signature;
 use crate::tensor::{Tensor, Value};
+use conform::MOST_AXES;
 
 /// What can be read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,8 +111,8 @@ pub struct Intake<'h> {
     /// `Inference-Header-Content-Length`: bytes of JSON before the binary tensors. In a
     /// `Content-Type` the parameter `json-header-size` says the same, and wins.
     pub json_header_size: Option<&'h str>,
-    /// The most bytes that tensors may take which the body only describes: unpacked archives and
-    /// sparse arrays.
+    /// The most bytes that tensors may take which the body only describes: unpacked archives, sparse
+    /// arrays, and what converting one element type to another takes.
     pub unpacked_limit: usize,
 }
 
@@ -232,7 +233,7 @@ pub fn decode(
         Some(Format::Json) => json::decode(&body, signature, limit),
         Some(Format::JsonLines) => json::decode_lines(&body, signature, limit),
         Some(Format::Csv) => plain(csv::decode(&body, signature)?, Format::Csv),
-        Some(Format::Npy) => plain(npy::decode(&body, signature)?, Format::Npy),
+        Some(Format::Npy) => plain(npy::decode(&body, signature, limit)?, Format::Npy),
         Some(Format::Npz) => plain(npz::decode(&body, signature, limit)?, Format::Npz),
         Some(Format::RecordIo) => {
             plain(recordio::decode(&body, signature, limit)?, Format::RecordIo)
@@ -312,6 +313,11 @@ pub fn encode(
             })
         })
         .collect::<Vec<_>>();
+    // Bare elements and flat lines say nothing of axes; all others nest a list for each of them or
+    // write its size down, and no reader of theirs goes on for ever.
+    if !matches!(format, Format::Csv | Format::Octets) {
+        few_axes(format, &chosen)?;
+    }
     let body = match format {
         Format::Json => json::encode(dialect, &chosen, model_name),
         Format::JsonLines => json::encode_lines(&chosen),
@@ -340,6 +346,30 @@ struct Named<'a> {
     /// Its place among the model's outputs.
     position: usize,
     value: &'a Value,
+}
+
+/// Checks that no output has more axes than a tensor may have.
+fn few_axes(format: Format, outputs: &[Named<'_>]) -> Result<(), EncodeError> {
+    fn most(value: &Value) -> usize {
+        match value {
+            Value::Tensor(tensor) => tensor.shape().len(),
+            Value::Sequence(members) => members.iter().map(most).max().unwrap_or(0),
+            // Their values are written one by one.
+            Value::Map { .. } | Value::Maps { .. } | Value::Absent => 0,
+        }
+    }
+    for output in outputs {
+        let found = most(output.value);
+        if found > MOST_AXES {
+            return Err(EncodeError::NotCarried(format!(
+                "{} cannot carry this reply: output {} has {found} axes, at most {MOST_AXES} are \
+                 expected",
+                format.media_type(),
+                output.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Positions of the outputs that the reply carries, in its order.

@@ -201,3 +201,71 @@ fn a_callers_word_is_escaped_and_cut() {
     assert_eq!(error::quoted("a\nb"), "\"a\\nb\"");
     assert!(error::quoted(&"é".repeat(100)).chars().count() <= 67);
 }
+
+#[test]
+fn an_output_of_endless_axes_is_refused_by_every_format_that_writes_its_shape() {
+    let signature = output_of(PortType::Tensor {
+        element: ElementType::Float32,
+        dims: None,
+    });
+    let bare = || Dialect::Bare;
+    let cases = [
+        (Format::Json, bare()),
+        (Format::Json, Dialect::Instances),
+        (Format::Json, Dialect::Columns),
+        (Format::Json, v2(None, None)),
+        (Format::JsonLines, bare()),
+        (Format::Npy, bare()),
+        (Format::Npz, bare()),
+        (Format::RecordIo, bare()),
+        (Format::Triton, v2(None, None)),
+    ];
+    let tensor = |axes| Value::Tensor(floats(&vec![1; axes], &[2.0]));
+    for (format, dialect) in cases {
+        for value in [tensor(100_001), Value::Sequence(vec![tensor(100_001)])] {
+            let error = write_as(format, &dialect, &[value], &signature).unwrap_err();
+            let expected =
+                "cannot carry this reply: output y has 100001 axes, at most 64 are expected";
+            assert!(error.to_string().ends_with(expected), "{format:?}: {error}");
+        }
+        let written = write_as(format, &dialect, &[tensor(64)], &signature);
+        assert!(written.is_ok(), "{format:?}: {written:?}");
+    }
+    // These write elements alone.
+    for format in [Format::Csv, Format::Octets] {
+        assert!(write_as(format, &bare(), &[tensor(100_001)], &signature).is_ok());
+    }
+}
+
+#[test]
+fn an_input_of_endless_axes_is_refused_by_every_format_that_states_a_shape() {
+    let any = signature(vec![port("x", ElementType::Float32, "*")], vec![]);
+    let ones = "1,".repeat(100_000);
+    let v2 = format!(
+        "{{\"inputs\":[{{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[{ones}1],\"data\":[2]}}]}}"
+    );
+    let triton = format!(
+        "{{\"inputs\":[{{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[{ones}1],\
+         \"parameters\":{{\"binary_data_size\":4}}}}]}}"
+    );
+    let size = triton.len();
+    let nested = format!("{}2{}", "[".repeat(65), "]".repeat(65));
+    let binary = format!("{}; json-header-size={size}", Format::Triton.media_type());
+    let json = Format::Json.media_type();
+    for (content_type, body, expected) in [
+        (json, v2, "input x: found more than 64 axes"),
+        (
+            &binary,
+            triton + "\0\0\0\0",
+            "input x: found more than 64 axes",
+        ),
+        (
+            json,
+            nested,
+            "input x at [0][0][0][0]: lists nest more than 64 deep",
+        ),
+    ] {
+        let error = read(Some(content_type), &body, &any).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}

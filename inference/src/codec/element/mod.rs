@@ -351,14 +351,6 @@ fn integer(text: &str) -> Fit<i128> {
     Ok(if negative { -magnitude } else { magnitude })
 }
 
-/// Takes the elements out to push to them; a held buffer is never met here and would be emptied.
-pub(super) fn take<T>(buffer: &mut Buffer<T>) -> Vec<T> {
-    match std::mem::replace(buffer, Buffer::Owned(Vec::new())) {
-        Buffer::Owned(elements) => elements,
-        Buffer::Held(_) => Vec::new(),
-    }
-}
-
 /// The vector to push elements to; a held buffer is never met here and would be emptied.
 pub(super) fn owned<T>(buffer: &mut Buffer<T>) -> &mut Vec<T> {
     if matches!(buffer, Buffer::Held(_)) {

@@ -3,8 +3,7 @@
 use serde::de::{self, MapAccess, SeqAccess};
 
 use super::any::{from_text, Any, Context, Scalar, Target};
-use super::DEPTH_LIMIT;
-use crate::codec::conform;
+use crate::codec::conform::{self, MOST_AXES};
 use crate::codec::element::{empty, owned, Element, Misfit};
 use crate::codec::error::misfit;
 use crate::codec::DecodeError;
@@ -33,8 +32,8 @@ type Ragged = String;
 impl Grid {
     /// A list opens at `depth`.
     pub(super) fn open(&mut self, depth: usize) -> Result<(), Ragged> {
-        if depth >= DEPTH_LIMIT {
-            return Err(format!("lists nest more than {DEPTH_LIMIT} deep"));
+        if depth >= MOST_AXES {
+            return Err(format!("lists nest more than {MOST_AXES} deep"));
         }
         if self.leaf.is_some_and(|leaf| depth >= leaf) {
             return Err("a list where other rows have a value".to_owned());

@@ -18,7 +18,7 @@
 //! `application/jsonlines` has one record of the rows dialect a line ([`lines`]).
 //!
 //! Reading never builds a tree: typed visitors flatten straight into the tensors' vectors, which
-//! grow with the text and with nothing that it claims. Lists nest at most [`DEPTH_LIMIT`] deep.
+//! grow with the text and with nothing that it claims. Lists nest at most [`MOST_AXES`] deep.
 
 mod any;
 mod columns;
@@ -32,7 +32,7 @@ mod write;
 
 use serde::de::{Deserialize, IgnoredAny};
 
-use super::conform;
+use super::conform::{self, MOST_AXES};
 use super::error::unreadable;
 use super::{DecodeError, Decoded};
 use crate::model::{Dim, Signature};
@@ -42,9 +42,6 @@ use bytes::Bytes;
 pub(super) use lines::{decode as decode_lines, encode as encode_lines};
 pub(super) use reply::{encode, encode_v2};
 use request::Request;
-
-/// How deep lists may nest. ONNX Runtime's tensors have far fewer axes.
-pub(super) const DEPTH_LIMIT: usize = 64;
 
 /// Whether a body is one JSON value.
 pub(super) fn is_json(body: &[u8]) -> bool {
@@ -127,6 +124,11 @@ pub fn example(signature: &Signature) -> Result<Vec<u8>, DecodeError> {
             _ => 1,
         };
         let shape: Vec<_> = dims.iter().map(size).collect();
+        if shape.len() > MOST_AXES {
+            return Err(DecodeError::Misfit(format!(
+                "input {port} has too many axes for an example"
+            )));
+        }
         let count = element_count(&shape).unwrap_or(usize::MAX);
         // Nobody reads an example beyond a few megabytes, and a model can declare any size.
         const LONGEST: usize = 1 << 22;

@@ -5,7 +5,7 @@ use half::f16;
 use ndarray::{ArrayViewD, IxDyn, ShapeBuilder};
 
 use super::header::{parse, Dtype, Header, Kind};
-use crate::codec::element::{empty, take, Element, Misfit};
+use crate::codec::element::{empty, owned, Element, Misfit};
 use crate::codec::error::{misfit, quoted, unreadable};
 use crate::codec::DecodeError;
 use crate::each_type;
@@ -195,11 +195,9 @@ impl<'a> Array<'a> {
         self.check_kind(element)?;
         let mut data = empty(element);
         each_type!(&mut data, buffer => {
-            let mut out = take(buffer);
+            let out = owned(buffer);
             out.reserve_exact(bytes.len() / dtype.size);
-            let outcome = elements(&mut out, dtype, bytes);
-            *buffer = Buffer::Owned(out);
-            outcome
+            elements(out, dtype, bytes)
         })
         .map_err(|(index, found)| {
             misfit(format!(
@@ -329,10 +327,12 @@ fn utf32(chunk: &[u8], big_endian: bool) -> Result<String, Misfit> {
     Ok(text)
 }
 
-/// Elements in Fortran order, put into row-major order.
+/// Elements in Fortran order, put into row-major order. Axes of size 1 order nothing and cost a step
+/// per element each, so they are left out.
 fn to_row_major(mut data: Data, shape: &[usize]) -> Data {
+    let axes: Vec<usize> = shape.iter().copied().filter(|&size| size != 1).collect();
     each_type!(&mut data, buffer => {
-        let view = ArrayViewD::from_shape(IxDyn(shape).f(), buffer);
+        let view = ArrayViewD::from_shape(IxDyn(&axes).f(), buffer);
         // The length has been checked against the shape, so the view exists.
         if let Ok(view) = view {
             let ordered: Vec<_> = view.iter().cloned().collect();

@@ -1,6 +1,8 @@
 //! The header of an npy file: magic, version, length, and a Python dictionary of exactly three
 //! keys. Read strictly; its length is bounded before it is looked at.
 
+use crate::codec::conform::MOST_AXES;
+
 /// The first six bytes.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -196,6 +198,9 @@ impl<'t> Parser<'t> {
             let end = digits
                 .find(|c: char| !c.is_ascii_digit())
                 .unwrap_or(digits.len());
+            if sizes.len() == MOST_AXES {
+                return Err(format!("its shape has more than {MOST_AXES} axes"));
+            }
             sizes.push(digits[..end].parse().map_err(|_| MALFORMED)?);
             self.rest = &digits[end..];
             if !self.take(",") {

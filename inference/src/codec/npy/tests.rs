@@ -454,3 +454,63 @@ proptest! {
         let _ = read(&raw(&header, &data), &sum4());
     }
 }
+
+#[test]
+fn axes_are_bounded() {
+    let ones = |count: usize| format!("({})", "1, ".repeat(count));
+    let many = any(ElementType::Float32);
+    let body = file("<f4", true, &ones(64), &le(&[2.0]));
+    assert_eq!(read(&body, &many).unwrap()[0].shape(), [1; 64]);
+    for count in [65, 20_000] {
+        let body = file("<f4", true, &ones(count), &le(&[2.0]));
+        assert_eq!(
+            refusal(&body, &many),
+            "body is not a readable npy file: its shape has more than 64 axes"
+        );
+    }
+}
+
+#[test]
+fn axes_of_size_one_do_not_slow_fortran_order_down() {
+    let shape = format!("({}2, 4)", "1, ".repeat(62));
+    let body = file("<f4", true, &shape, &le(&EIGHT));
+    let tensor = &read(&body, &any(ElementType::Float32)).unwrap()[0];
+    assert_eq!(
+        tensor.data(),
+        &Data::Float32(vec![1., 3., 5., 7., 2., 4., 6., 8.].into())
+    );
+}
+
+#[test]
+fn a_wrong_shape_is_refused_before_an_element_is_looked_at() {
+    // One element that does not fit: whoever reads it complains about it.
+    let fixed = signature(vec![port("x", ElementType::Int8, "N,4")], vec![]);
+    for (shape, expected) in [
+        ("(1, 1, 1)", "input x int8[N,4]: found shape [1, 1, 1], rank 3 where 2 is expected; there is one list too many around it"),
+        ("(1, 1)", "input x int8[N,4]: found shape [1, 1], axis 1 must be 4"),
+    ] {
+        let body = file("<i4", true, shape, &1000i32.to_le_bytes());
+        assert_eq!(refusal(&body, &fixed), expected);
+    }
+}
+
+#[test]
+fn converting_counts_against_the_limit() {
+    let limited = |body: Vec<u8>, signature: &Signature, unpacked_limit| {
+        let intake = crate::codec::Intake {
+            unpacked_limit,
+            ..crate::codec::Intake::of(Some("application/x-npy"))
+        };
+        crate::codec::decode(intake, body.into(), signature).map_err(|error| error.to_string())
+    };
+    let text = file("|S1", false, "(1000,)", &[b'a'; 1000]);
+    assert_eq!(
+        limited(text.clone(), &words(), 50_000).unwrap_err(),
+        "input x would take 57000 bytes unpacked, more than the limit of 50000 bytes \
+         (PLIMSOLL_MAX_UNPACKED_MB sets it)"
+    );
+    assert!(limited(text, &words(), 57_000).is_ok());
+    // What is used in place takes nothing.
+    let own = file("<f4", false, "(2, 4)", &le(&EIGHT));
+    assert!(limited(own, &sum4(), 0).is_ok());
+}

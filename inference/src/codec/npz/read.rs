@@ -33,9 +33,13 @@ pub(in crate::codec) fn decode(
     let mut budget = Budget::new(limit);
     let inputs = match signature.inputs.as_slice() {
         [port] if sparse::is_sparse(&archive, port) => {
-            vec![sparse::decode(&mut archive, port, &mut budget)?]
+            vec![sparse::decode(
+                &mut archive,
+                (signature, port),
+                &mut budget,
+            )?]
         }
-        ports => dense(&mut archive, ports, &mut budget)?,
+        _ => dense(&mut archive, signature, &mut budget)?,
     };
     conform::check(signature, &inputs)?;
     Ok(inputs)
@@ -43,9 +47,10 @@ pub(in crate::codec) fn decode(
 
 fn dense(
     archive: &mut Archive,
-    ports: &[Port],
+    signature: &Signature,
     budget: &mut Budget,
 ) -> Result<Vec<Tensor>, DecodeError> {
+    let ports = &signature.inputs;
     let mut members: Vec<String> = ports.iter().map(|p| format!("{}.npy", p.name)).collect();
     if let [member] = members.as_mut_slice() {
         if !archive.has(member) && archive.has(UNNAMED) {
@@ -61,6 +66,9 @@ fn dense(
         };
         let file = archive.unpack(member, budget)?.unwrap_or_default();
         let array = Array::parse(&file, origin)?;
+        // First, so that a wrong type or shape costs nothing.
+        array.check_kind(element)?;
+        conform::shape(signature, port, array.shape())?;
         budget.charge(array.cost(element), || format!("input {}", port.name))?;
         let data = array.read(element)?;
         conform::tensor(port, array.shape().to_vec(), data)

@@ -7,6 +7,7 @@
 //! Bytes  { 1 repeated bytes value, 2 string content_type }
 //! ```
 
+use crate::codec::conform::MOST_AXES;
 use crate::wire::{fields, varint, Fields, Malformed, Wire};
 
 pub(super) const FEATURES: u64 = 1;
@@ -20,9 +21,6 @@ pub(super) const BYTES: u64 = 9;
 pub(super) const ELEMENTS: u64 = 1;
 pub(super) const KEYS: u64 = 2;
 pub(super) const SHAPE: u64 = 3;
-
-/// Axes that a row may have.
-const MOST_AXES: usize = 64;
 
 /// What a feature's elements are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

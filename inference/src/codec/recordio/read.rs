@@ -9,13 +9,13 @@ use super::proto::{features, Feature};
 use super::row::{Fault, Row};
 use crate::codec::budget::Budget;
 use crate::codec::conform;
-use crate::codec::element::{empty, take};
+use crate::codec::element::{empty, owned};
 use crate::codec::error::{misfit, quoted, unreadable};
 use crate::codec::layout::Layout;
 use crate::codec::DecodeError;
 use crate::each_type;
 use crate::model::{Port, Signature};
-use crate::tensor::{element_count, Buffer, Data, Tensor};
+use crate::tensor::{element_count, Data, Tensor};
 
 /// The feature of records that have but one.
 pub(super) const VALUES: &str = "values";
@@ -277,11 +277,7 @@ impl Group {
     fn reserve(&mut self, data: &mut [Data], rows: usize) {
         for (data, size) in data.iter_mut().zip(&self.sizes) {
             let more = size.saturating_mul(rows);
-            each_type!(data, buffer => {
-                let mut elements = take(buffer);
-                elements.reserve_exact(more);
-                *buffer = Buffer::Owned(elements);
-            });
+            each_type!(data, buffer => owned(buffer).reserve_exact(more));
         }
         self.reserved = true;
     }

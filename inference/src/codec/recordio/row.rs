@@ -1,7 +1,7 @@
 //! One feature of one record: a row, dense or sparse, and how it is put into the inputs.
 
 use super::proto::{Feature, Item, Items, Kind};
-use crate::codec::element::{take, Element, Misfit};
+use crate::codec::element::{owned, Element, Misfit};
 use crate::codec::error::quoted;
 use crate::each_type;
 use crate::tensor::{element_count, Buffer, Data, ElementType};
@@ -193,36 +193,28 @@ fn extend<'a, T>(
     size: usize,
     convert: impl Fn(Item<'a>) -> Result<T, Misfit>,
 ) -> Result<(), Stop> {
-    let mut out = take(buffer);
-    let mut outcome = Ok(());
+    let out = owned(buffer);
     for (index, item) in items.take(size).enumerate() {
         match item.map(&convert) {
             Ok(Ok(element)) => out.push(element),
-            Ok(Err(misfit)) => outcome = Err(Stop::Misfit(index, misfit)),
-            Err(what) => outcome = Err(Stop::Broken(what)),
-        }
-        if outcome.is_err() {
-            break;
+            Ok(Err(misfit)) => return Err(Stop::Misfit(index, misfit)),
+            Err(what) => return Err(Stop::Broken(what)),
         }
     }
-    *buffer = Buffer::Owned(out);
-    outcome
+    Ok(())
 }
 
 fn zeros<T: Element>(buffer: &mut Buffer<T>, size: usize) {
     // Text has no zero, and no sparse row becomes text.
     if let Ok(zero) = T::unsigned(0) {
-        let mut out = take(buffer);
+        let out = owned(buffer);
         out.resize(out.len().saturating_add(size), zero);
-        *buffer = Buffer::Owned(out);
     }
 }
 
 fn put<T>(buffer: &mut Buffer<T>, at: usize, element: Result<T, Misfit>) -> Result<(), Misfit> {
-    if let Buffer::Owned(elements) = buffer {
-        if let Some(place) = elements.get_mut(at) {
-            *place = element?;
-        }
+    if let Some(place) = owned(buffer).get_mut(at) {
+        *place = element?;
     }
     Ok(())
 }

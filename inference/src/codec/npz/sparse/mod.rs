@@ -11,10 +11,10 @@ mod reader;
 use super::archive::Archive;
 use super::read::complete;
 use crate::codec::budget::Budget;
-use crate::codec::conform;
+use crate::codec::conform::{self, MOST_AXES};
 use crate::codec::error::{misfit, quoted};
 use crate::codec::DecodeError;
-use crate::model::Port;
+use crate::model::{Port, Signature};
 use crate::tensor::{element_count, Data, ElementType, Tensor};
 
 use fill::fill;
@@ -31,9 +31,6 @@ const DATA: &str = "data.npy";
 /// A mark of newer archives: `scipy.sparse` arrays instead of matrices, which are the same here.
 const IS_ARRAY: &str = "_is_array.npy";
 
-/// Axes that a shape may have; NumPy's own limit.
-const MOST_AXES: usize = 64;
-
 /// Whether the archive holds a sparse matrix for this input, the only one of the model.
 pub(super) fn is_sparse(archive: &Archive, port: &Port) -> bool {
     let own = format!("{}.npy", port.name);
@@ -47,7 +44,7 @@ pub(super) fn is_sparse(archive: &Archive, port: &Port) -> bool {
 /// type that does not fit, too much for the budget.
 pub(super) fn decode(
     archive: &mut Archive,
-    port: &Port,
+    (signature, port): (&Signature, &Port),
     budget: &mut Budget,
 ) -> Result<Tensor, DecodeError> {
     let element = conform::element(port)?;
@@ -71,6 +68,7 @@ pub(super) fn decode(
     complete(reader.archive, &all)?;
 
     let shape = shape(&mut reader)?;
+    conform::shape(signature, port, &shape)?;
     let invalid = |what: String| {
         misfit(format!(
             "input {}: the sparse {format} matrix of shape {shape:?} is not valid: {what}",

@@ -295,3 +295,20 @@ proptest! {
         let _ = read(&stored(&members), &free("x", ElementType::Float32));
     }
 }
+
+#[test]
+fn thousands_of_axes_are_refused_at_the_header() {
+    let header = format!(
+        "{{'descr': '<f4', 'fortran_order': True, 'shape': ({}2, 2), }}\n",
+        "1, ".repeat(9000)
+    );
+    let mut array = b"\x93NUMPY\x01\x00".to_vec();
+    array.extend((header.len() as u16).to_le_bytes());
+    array.extend(header.as_bytes());
+    array.extend([0; 16]);
+    let body = deflated(&[("x.npy", array)]);
+    assert_eq!(
+        refusal(&body, &free("x", ElementType::Float32)),
+        "member \"x.npy\" is not a readable npy file: its shape has more than 64 axes"
+    );
+}

@@ -267,7 +267,9 @@ fn a_dense_form_above_the_limit_is_refused_before_it_is_made() {
     let beyond = csr(&[i64::MAX, 9], &[0], &[], &[]);
     assert!(refusal(&beyond, &free("x", ElementType::Float32)).contains("more than the limit of"));
     let claim = csr(&[i64::MAX, 0], &[0], &[], &[]);
-    assert!(refusal(&claim, &free("x", ElementType::Float32)).contains("its indptr has 1 entries"));
+    assert!(refusal(&claim, &free("x", ElementType::Float32)).contains("whose other axes exceed"));
+    let short = csr(&[9, 0], &[0], &[], &[]);
+    assert!(refusal(&short, &free("x", ElementType::Float32)).contains("its indptr has 1 entries"));
     // 96 bytes in its own type fit, together with 192 in the input's they do not.
     let limit = |limit, element| {
         let body = Bytes::from_static(golden!("csr.npz"));
@@ -299,4 +301,18 @@ fn a_model_whose_inputs_have_those_names_takes_arrays() {
     assert!(read(&body, &three).is_ok());
     assert!(refusal(&body, &free("shape", ElementType::Float32)).contains("which no input takes"));
     assert!(refusal(golden!("csr.npz"), &mix()).contains("lacks \"a.npy\", \"b.npy\""));
+}
+
+#[test]
+fn a_wrong_rank_is_refused_before_a_value_is_read() {
+    // The dense form would not fit, and there is no indptr of its length.
+    let body = csr(&[1 << 20, 1 << 20], &[0], &[], &[]);
+    assert_eq!(
+        refusal(
+            &body,
+            &signature(vec![port("x", ElementType::Float32, "N")], vec![])
+        ),
+        "input x float32[N]: found shape [1048576, 1048576], rank 2 where 1 is expected; there is \
+         one list too many around it"
+    );
 }
