@@ -10,7 +10,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::codec::error::misfit;
+use crate::codec::conform::MOST_AXES;
+use crate::codec::error::{misfit, quoted};
 use crate::codec::DecodeError;
 
 /// What one pass over a body shares.
@@ -50,12 +51,45 @@ impl Context {
         E::custom("inexact")
     }
 
+    /// Looks at what stopped the parser: a number that is too large for it may yet be named by what
+    /// it was to become, if it is read from its text.
+    pub(super) fn notice(&self, error: &serde_json::Error) {
+        if !self.exact && error.to_string().starts_with("number out of range") {
+            self.wants_exact.set(true);
+        }
+    }
+
     pub(super) fn wants_exact(&self) -> bool {
         self.wants_exact.get()
     }
 
     pub(super) fn take_fault(&self) -> Option<DecodeError> {
         self.fault.take()
+    }
+}
+
+/// Sizes of axes as they are stated; of more than a tensor may have, one too many.
+pub(super) struct Axes(pub(super) Vec<usize>);
+
+impl<'de> Deserialize<'de> for Axes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sizes;
+        impl<'de> Visitor<'de> for Sizes {
+            type Value = Axes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of sizes")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Axes, A::Error> {
+                let mut sizes = Vec::new();
+                while let Some(size) = list.next_element()? {
+                    if sizes.len() <= MOST_AXES {
+                        sizes.push(size);
+                    }
+                }
+                Ok(Axes(sizes))
+            }
+        }
+        deserializer.deserialize_seq(Sizes)
     }
 }
 
@@ -156,6 +190,63 @@ impl<'de, T: Target<'de>> Visitor<'de> for Any<T> {
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
         self.0.object(object)
     }
+}
+
+/// Why an object of a few known keys is not taken.
+pub(super) enum Strange {
+    /// It is no object.
+    Kind,
+    /// It has a key that is not known, which is quoted here.
+    Unknown(String),
+    /// It has a key twice.
+    Twice(&'static str),
+}
+
+/// The members of an object that has no keys but these, each at most once.
+pub(super) fn members<'de, const N: usize>(
+    text: &'de RawValue,
+    keys: [&'static str; N],
+) -> Result<[Option<&'de RawValue>; N], Strange> {
+    struct Members<'f, const N: usize> {
+        keys: [&'static str; N],
+        fault: &'f mut Strange,
+    }
+    impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
+        type Value = [Option<&'de RawValue>; N];
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+            let mut found = [None; N];
+            let slots = |key: &str| {
+                let position = self.keys.iter().position(|known| *known == key);
+                position.ok_or_else(|| quoted(key))
+            };
+            while let Some(position) = object.next_key_seed(Key(slots))? {
+                let fault = match position {
+                    Ok(at) => match (found.get_mut(at), self.keys.get(at)) {
+                        (Some(place @ None), _) => {
+                            *place = Some(object.next_value()?);
+                            continue;
+                        }
+                        (_, key) => Strange::Twice(key.copied().unwrap_or_default()),
+                    },
+                    Err(key) => Strange::Unknown(key),
+                };
+                *self.fault = fault;
+                return Err(de::Error::custom("refused"));
+            }
+            Ok(found)
+        }
+    }
+    let mut fault = Strange::Kind;
+    let visitor = Members {
+        keys,
+        fault: &mut fault,
+    };
+    serde_json::Deserializer::from_slice(text.get().as_bytes())
+        .deserialize_map(visitor)
+        .map_err(|_| fault)
 }
 
 /// An object's key, mapped without being stored.

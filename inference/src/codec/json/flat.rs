@@ -196,6 +196,11 @@ impl Slot<'_, '_> {
         typed!(self, flat => from_text(flat, text))
     }
 
+    /// As many zeros as `count` says.
+    pub(super) fn zeros<E: de::Error>(self, count: usize) -> Result<(), E> {
+        typed!(self, flat => flat.zeros(count))
+    }
+
     /// The rest of a list whose first `count` members have been read; closes it.
     pub(super) fn rest<'de, A: SeqAccess<'de>>(
         self,
@@ -251,6 +256,19 @@ impl<T: Element> Flat<'_, T> {
             self.check_scalar()?;
         }
         self.out.push(element);
+        Ok(())
+    }
+
+    fn zeros<E: de::Error>(&mut self, count: usize) -> Result<(), E> {
+        if count == 0 {
+            return Ok(());
+        }
+        // The first says whether there is such an element here.
+        self.push(T::unsigned(0))?;
+        if let Some(zero) = self.out.last().cloned() {
+            let length = self.out.len().saturating_add(count - 1);
+            self.out.resize(length, zero);
+        }
         Ok(())
     }
 

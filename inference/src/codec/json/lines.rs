@@ -6,10 +6,10 @@ use serde_json::Deserializer;
 use serde::de::DeserializeSeed;
 
 use super::any::{Any, Context};
-use super::exactly;
 use super::reply;
 use super::request::{Form, Request};
 use super::rows::{close, open, step, Row};
+use super::{exactly, without_mark};
 use crate::codec::error::{misfit, unreadable};
 use crate::codec::{DecodeError, Decoded, Named};
 use crate::model::Signature;
@@ -32,8 +32,7 @@ fn read(
     context: &Context,
     limit: usize,
 ) -> Result<Decoded, DecodeError> {
-    // A byte order mark is no part of the first record.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = without_mark(body);
     let mut request = Request::new(signature, context, body.len(), limit)?;
     request.form = Some(Form::Instances);
     request.is_lines = true;
@@ -53,6 +52,7 @@ fn read(
             .deserialize(&mut deserializer)
             .and_then(|()| deserializer.end());
         if let Err(error) = outcome {
+            context.notice(&error);
             return Err(at(index + 1, context.take_fault(), &error));
         }
         row += 1;

@@ -43,9 +43,14 @@ pub(super) use lines::{decode as decode_lines, encode as encode_lines};
 pub(super) use reply::{encode, encode_v2};
 use request::Request;
 
+/// A body without the byte order mark that some editors put before their utf-8.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 /// Whether a body is one JSON value.
 pub(super) fn is_json(body: &[u8]) -> bool {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(body));
     IgnoredAny::deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
 }
 
@@ -76,8 +81,8 @@ pub(super) fn decode_v2(
 }
 
 /// Reads with the parser's own numbers; where one of them has a last bit that hangs on digits which
-/// the parser has already rounded away, reads everything again from the text of each number, about
-/// three times slower.
+/// the parser has already rounded away, or is too large for the parser, reads everything again from
+/// the text of each number, about three times slower.
 fn exactly(
     read: impl Fn(&Context) -> Result<Decoded, DecodeError>,
 ) -> Result<Decoded, DecodeError> {
@@ -96,7 +101,7 @@ fn read(
     limit: usize,
 ) -> Result<Decoded, DecodeError> {
     let mut request = Request::new(signature, context, body.len(), limit)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(body));
     let outcome = request
         .read(&mut deserializer)
         .and_then(|()| deserializer.end());
@@ -104,7 +109,10 @@ fn read(
         Ok(()) => request.finish(tail),
         Err(error) => Err(match context.take_fault() {
             Some(fault) => fault,
-            None => unreadable(format!("body is not valid json: {error}")),
+            None => {
+                context.notice(&error);
+                unreadable(format!("body is not valid json: {error}"))
+            }
         }),
     }
 }

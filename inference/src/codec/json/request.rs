@@ -49,6 +49,7 @@ pub(super) struct Request<'a> {
     wishes: V2,
     has_id: bool,
     has_outputs: bool,
+    has_parameters: bool,
     /// A key that only v2 has.
     v2_key: Option<&'static str>,
 }
@@ -91,6 +92,7 @@ impl<'a> Request<'a> {
             wishes: V2::default(),
             has_id: false,
             has_outputs: false,
+            has_parameters: false,
             v2_key: None,
         })
     }
@@ -268,11 +270,19 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    fn v2_key<E: de::Error>(&mut self, key: &'static str, seen: bool) -> Result<(), E> {
-        if seen {
+    /// Notes a key that only v2 has; one that is `null` counts as absent.
+    fn v2_key<E: de::Error>(
+        &mut self,
+        key: &'static str,
+        seen: impl Fn(&mut Self) -> &mut bool,
+        is_given: bool,
+    ) -> Result<(), E> {
+        if std::mem::replace(seen(self), true) {
             return Err(self.context.misfit(format!("{key:?} is given twice")));
         }
-        self.v2_key = Some(key);
+        if is_given {
+            self.v2_key = Some(key);
+        }
         Ok(())
     }
 }
@@ -349,20 +359,19 @@ impl<'de> Target<'de> for Body<'_, '_> {
                 }
                 Top::Inputs => object.next_value_seed(Any(Inputs(request)))?,
                 Top::Id => {
-                    request.v2_key("id", request.has_id)?;
-                    request.has_id = true;
-                    request.wishes.id = Some(member(
-                        &mut object,
-                        request.context,
-                        "\"id\" must be a string",
-                    )?);
+                    let id: Option<String> =
+                        member(&mut object, request.context, "\"id\" must be a string")?;
+                    request.v2_key("id", |r| &mut r.has_id, id.is_some())?;
+                    request.wishes.id = id;
                 }
                 Top::Outputs => {
-                    request.v2_key("outputs", request.has_outputs)?;
-                    request.has_outputs = true;
-                    let (positions, binary) = v2::outputs(request, &mut object)?;
-                    request.wishes.outputs = Some(positions);
-                    request.wishes.binary = binary;
+                    let asked = v2::outputs(request, &mut object)?;
+                    request.v2_key("outputs", |r| &mut r.has_outputs, asked.is_some())?;
+                    if let Some((positions, binary)) = asked {
+                        // An empty list asks for nothing in particular, as for Triton.
+                        request.wishes.outputs = Some(positions).filter(|p| !p.is_empty());
+                        request.wishes.binary = binary;
+                    }
                 }
                 Top::Parameters => {
                     /// Other parameters belong to servers that know them.
@@ -371,10 +380,16 @@ impl<'de> Target<'de> for Body<'_, '_> {
                         #[serde(default)]
                         binary_data_output: bool,
                     }
-                    request.v2_key("parameters", false)?;
                     let what = "\"parameters\" must be an object, its binary_data_output a bool";
-                    let parameters: Parameters = member(&mut object, request.context, what)?;
-                    request.wishes.binary_by_default = parameters.binary_data_output;
+                    let parameters: Option<Parameters> =
+                        member(&mut object, request.context, what)?;
+                    request.v2_key(
+                        "parameters",
+                        |r| &mut r.has_parameters,
+                        parameters.is_some(),
+                    )?;
+                    request.wishes.binary_by_default =
+                        parameters.is_some_and(|p| p.binary_data_output);
                 }
                 Top::Ignored => {
                     object.next_value::<IgnoredAny>()?;

@@ -4,8 +4,9 @@ use serde::de::{self, IgnoredAny, MapAccess, SeqAccess};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::any::{Any, Context, Key, Scalar, Target};
+use super::any::{members, Any, Axes, Context, Key, Scalar, Strange, Target};
 use super::request::{member, Request};
+use crate::codec::conform::{self, MOST_AXES};
 use crate::codec::error::{misfit, quoted};
 use crate::codec::DecodeError;
 use crate::tensor::element_count;
@@ -20,6 +21,20 @@ enum Field {
     Data,
     Parameters,
     Unknown(String),
+}
+
+impl Field {
+    /// Its key, quoted.
+    fn key(&self) -> &str {
+        match self {
+            Self::Name => "\"name\"",
+            Self::Shape => "\"shape\"",
+            Self::Datatype => "\"datatype\"",
+            Self::Data => "\"data\"",
+            Self::Parameters => "\"parameters\"",
+            Self::Unknown(key) => key,
+        }
+    }
 }
 
 /// What is known of an input's `parameters`; others belong to servers that know them.
@@ -53,11 +68,12 @@ impl<'de> Target<'de> for Entry<'_, '_> {
         let request = self.0;
         let context = request.context;
         let mut input: Option<usize> = None;
-        let mut shape: Option<Vec<usize>> = None;
+        let mut shape: Option<Axes> = None;
         let mut datatype: Option<String> = None;
         let mut later: Option<&'de RawValue> = None;
         let mut behind: Option<usize> = None;
         let mut read = false;
+        let mut has_parameters = false;
         let key = |key: &str| match key {
             "name" => Field::Name,
             "shape" => Field::Shape,
@@ -102,10 +118,14 @@ impl<'de> Target<'de> for Entry<'_, '_> {
                     // Without its type the data stays text until the other keys have come.
                     _ => later = Some(object.next_value()?),
                 },
-                Field::Parameters => {
+                Field::Parameters if !has_parameters => {
+                    has_parameters = true;
                     let what = "an input's \"parameters\" must be an object, its \
                                 binary_data_size a number of bytes";
-                    let parameters: Parameters = member(&mut object, context, what)?;
+                    let parameters: Option<Parameters> = member(&mut object, context, what)?;
+                    let Some(parameters) = parameters else {
+                        continue;
+                    };
                     if parameters.shared_memory_region.is_some() {
                         return Err(context.misfit("shared memory is not read here, send the data"));
                     }
@@ -116,7 +136,15 @@ impl<'de> Target<'de> for Entry<'_, '_> {
                         context.misfit(format!("unknown key {key} in an input; {NO_OBJECT}"))
                     );
                 }
-                _ => return Err(context.misfit("a key of an input is given twice")),
+                again => {
+                    let name = input.map_or("", |input| request.name(input));
+                    let of = match name {
+                        "" => "an input".to_owned(),
+                        name => format!("input {name}"),
+                    };
+                    let key = again.key();
+                    return Err(context.misfit(format!("key {key} of {of} is given twice")));
+                }
             }
         }
         let lacks = |what: &str| match input.and_then(|i| request.signature.inputs.get(i)) {
@@ -124,8 +152,14 @@ impl<'de> Target<'de> for Entry<'_, '_> {
             None => context.misfit(format!("an input lacks \"{what}\"; {NO_OBJECT}")),
         };
         let input = input.ok_or_else(|| lacks("name"))?;
-        let shape = shape.ok_or_else(|| lacks("shape"))?;
+        let Axes(shape) = shape.ok_or_else(|| lacks("shape"))?;
         let datatype = datatype.ok_or_else(|| lacks("datatype"))?;
+        if let Some(port) = request.signature.inputs.get(input) {
+            // What stands behind the json is not read yet, so a wrong shape costs nothing there.
+            if shape.len() > MOST_AXES || behind.is_some() {
+                conform::shape(request.signature, port, &shape).map_err(|e| context.refuse(e))?;
+            }
+        }
         if let Some(size) = behind {
             if read || later.is_some() {
                 return Err(context.misfit(format!(
@@ -188,16 +222,69 @@ fn settle(request: &mut Request<'_>, input: usize, shape: Vec<usize>) -> Result<
 /// Positions of outputs, and of some of them whether they shall be binary.
 type Asked = (Vec<usize>, Vec<(usize, bool)>);
 
-/// The value of `outputs`: those asked for.
+const NO_OUTPUTS: &str = "\"outputs\" must be a list of objects with a name";
+
+/// The value of `outputs`: those asked for; `None` for `null`.
 pub(super) fn outputs<'de, A: MapAccess<'de>>(
     request: &Request<'_>,
     object: &mut A,
-) -> Result<Asked, A::Error> {
-    #[derive(Deserialize)]
-    struct Output {
-        name: String,
-        parameters: Option<Wishes>,
+) -> Result<Option<Asked>, A::Error> {
+    let mut asked = None;
+    object.next_value_seed(Any(Outputs {
+        request,
+        asked: &mut asked,
+    }))?;
+    Ok(asked)
+}
+
+struct Outputs<'r, 'a> {
+    request: &'r Request<'a>,
+    asked: &'r mut Option<Asked>,
+}
+
+impl<'de> Target<'de> for Outputs<'_, '_> {
+    fn context(&self) -> &Context {
+        self.request.context
     }
+
+    fn number<E: de::Error>(self, _: &str) -> Result<(), E> {
+        Err(self.request.context.misfit(NO_OUTPUTS))
+    }
+
+    fn scalar<E: de::Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        match scalar {
+            Scalar::Null => Ok(()),
+            _ => Err(self.request.context.misfit(NO_OUTPUTS)),
+        }
+    }
+
+    fn object<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(self.request.context.misfit(NO_OUTPUTS))
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let (positions, binary) = self.asked.insert(Asked::default());
+        while let Some(text) = list.next_element()? {
+            let (position, is_binary) = output(self.request, text)?;
+            if positions.contains(&position) {
+                let name = self.request.signature.outputs.get(position);
+                let name = name.map_or("", |port| &port.name);
+                let what = format!("output {name} is asked for twice");
+                return Err(self.request.context.misfit(what));
+            }
+            positions.push(position);
+            binary.extend(is_binary.map(|is_binary| (position, is_binary)));
+        }
+        Ok(())
+    }
+}
+
+/// One member of `outputs`: its position, and whether it shall be binary if it says.
+fn output<E: de::Error>(
+    request: &Request<'_>,
+    text: &RawValue,
+) -> Result<(usize, Option<bool>), E> {
+    /// Other wishes belong to servers that know them.
     #[derive(Deserialize)]
     struct Wishes {
         binary_data: Option<bool>,
@@ -205,37 +292,43 @@ pub(super) fn outputs<'de, A: MapAccess<'de>>(
         shared_memory_region: Option<IgnoredAny>,
     }
     let context = request.context;
-    let what = "\"outputs\" must be a list of objects with a name";
-    let asked: Vec<Output> = member(object, context, what)?;
-    let mut positions = Vec::with_capacity(asked.len());
-    let mut binary = Vec::new();
-    for Output { name, parameters } in asked {
-        let Some(position) = request.signature.output(&name) else {
-            let known: Vec<_> = request
-                .signature
-                .outputs
-                .iter()
-                .take(8)
-                .map(|p| p.name.as_str())
-                .collect();
-            return Err(context.misfit(format!(
-                "unknown output {}; the model's outputs are {}",
-                quoted(&name),
-                known.join(", ")
-            )));
-        };
-        if positions.contains(&position) {
-            return Err(context.misfit(format!("output {name} is asked for twice")));
+    let no_output = || context.misfit(NO_OUTPUTS);
+    let [name, parameters] = members(text, ["name", "parameters"]).map_err(|what| match what {
+        Strange::Kind => no_output(),
+        Strange::Unknown(key) => {
+            context.misfit(format!("unknown key {key} in an output; {NO_OUTPUTS}"))
         }
-        positions.push(position);
-        let Some(wishes) = parameters else { continue };
-        if wishes.classification.is_some() || wishes.shared_memory_region.is_some() {
-            return Err(context.misfit(format!(
-                "output {name}: classification and shared memory are not done here; \
-                 ask for the tensor"
-            )));
-        }
-        binary.extend(wishes.binary_data.map(|is_binary| (position, is_binary)));
+        Strange::Twice(key) => context.misfit(format!("key {key:?} of an output is given twice")),
+    })?;
+    let name: String = name
+        .and_then(|name| serde_json::from_str(name.get()).ok())
+        .ok_or_else(no_output)?;
+    let Some(position) = request.signature.output(&name) else {
+        let known: Vec<_> = request
+            .signature
+            .outputs
+            .iter()
+            .take(8)
+            .map(|p| p.name.as_str())
+            .collect();
+        return Err(context.misfit(format!(
+            "unknown output {}; the model's outputs are {}",
+            quoted(&name),
+            known.join(", ")
+        )));
+    };
+    let wishes: Option<Wishes> = match parameters {
+        Some(text) => serde_json::from_str(text.get()).map_err(|_| no_output())?,
+        None => None,
+    };
+    let Some(wishes) = wishes else {
+        return Ok((position, None));
+    };
+    if wishes.classification.is_some() || wishes.shared_memory_region.is_some() {
+        return Err(context.misfit(format!(
+            "output {name}: classification and shared memory are not done here; \
+             ask for the tensor"
+        )));
     }
-    Ok((positions, binary))
+    Ok((position, wishes.binary_data))
 }

@@ -56,13 +56,42 @@ fn sparse_features_are_filled_with_zeros() {
         [floats(&[1, 4], &[6.0, 0.0, 0.0, 5.0])]
     );
     let cases = [
-        ("\"keys\":[0],\"values\":[1]", "sparse features need their \"shape\""),
-        ("\"keys\":[4],\"shape\":[4],\"values\":[1]", "key 4 lies outside of 4 features"),
-        ("\"keys\":[1,1],\"shape\":[4],\"values\":[1,2]", "key 1 is given twice"),
-        ("\"keys\":[1],\"shape\":[4],\"values\":[1,2]", "1 keys were given for 2 values"),
-        ("\"shape\":[5],\"values\":[1,2,3,4]", "its shape asks for 5 features, 4 values were given"),
-        ("\"keys\":[0],\"shape\":[99999999999],\"values\":[1]", "the record would take 1599999999984 bytes unpacked, more than the limit of 1073741824 bytes (PLIMSOLL_MAX_UNPACKED_MB sets it)"),
-        ("\"keys\":[0],\"shape\":[5],\"values\":[1]", "the record has 5 features, 4 expected (x float32[N,4])"),
+        (
+            "\"keys\":[0],\"values\":[1]",
+            "sparse features need their \"shape\"",
+        ),
+        (
+            "\"keys\":[4],\"shape\":[4],\"values\":[1]",
+            "key 4 lies outside of 4 features",
+        ),
+        (
+            "\"keys\":[1,1],\"shape\":[4],\"values\":[1,2]",
+            "key 1 is given twice",
+        ),
+        (
+            "\"keys\":[1],\"shape\":[4],\"values\":[1,2]",
+            "1 keys were given for 2 values",
+        ),
+        (
+            "\"shape\":[5],\"values\":[1,2,3,4]",
+            "its shape asks for 5 features, 4 values were given",
+        ),
+        (
+            "\"keys\":[1,3,1],\"shape\":[4],\"values\":[1,2,3]",
+            "key 1 is given twice",
+        ),
+        (
+            "\"keys\":[3,0],\"shape\":[4],\"values\":[1,[2]]",
+            "the features of the record must be a flat list of values",
+        ),
+        (
+            "\"keys\":[0],\"shape\":[99999999999],\"values\":[1]",
+            "the record has 99999999999 features, 4 expected (x float32[N,4])",
+        ),
+        (
+            "\"keys\":[0],\"shape\":[5],\"values\":[1]",
+            "the record has 5 features, 4 expected (x float32[N,4])",
+        ),
     ];
     for (features, expected) in cases {
         let line = format!("{{\"data\":{{\"features\":{{{features}}}}}}}");
@@ -151,5 +180,59 @@ fn a_reply_has_a_line_for_every_record() {
     assert_eq!(
         write(&Dialect::Bare, &[lines], &texts),
         "\"a\\nb\"\n\"ü\"\n"
+    );
+}
+
+#[test]
+fn sparse_features_count_against_the_limit_before_they_are_made() {
+    let free = signature(vec![port("x", Float32, "N,?")], vec![]);
+    let line = "{\"data\":{\"features\":{\"keys\":[0],\"shape\":[99999999999],\"values\":[1]}}}";
+    assert_eq!(
+        refusal(line, &free),
+        "line 1: the record would take 799999999992 bytes unpacked, more than the limit of \
+         1073741824 bytes (PLIMSOLL_MAX_UNPACKED_MB sets it)"
+    );
+    let ones = "1,".repeat(100);
+    let line = format!("{{\"data\":{{\"features\":{{\"shape\":[{ones}1],\"values\":[1]}}}}}}");
+    assert_eq!(
+        refusal(&line, &free),
+        "line 1: the record: its shape has more than 64 axes"
+    );
+}
+
+#[test]
+fn sparse_features_go_over_all_inputs_in_any_order() {
+    let row = |keys, values| {
+        format!(
+            "{{\"data\":{{\"features\":{{\"keys\":{keys},\"shape\":[4],\"values\":{values}}}}}}}"
+        )
+    };
+    let rows = [
+        row("[1,2]", "[5,0.5]"),
+        row("[3,1,0]", "[1.5,6,7]"),
+        row("[]", "[]"),
+    ];
+    assert_eq!(
+        read(&rows.join("\n"), &mix()).unwrap().inputs,
+        [
+            ints(&[3, 2], &[0, 5, 7, 6, 0, 0]),
+            floats(&[3, 2], &[0.5, 0.0, 0.0, 1.5, 0.0, 0.0])
+        ]
+    );
+    // Text has no zero to fill in, and needs none where nothing is left out.
+    let texts = signature(vec![port("s", Text, "N,4")], vec![]);
+    let full = row("[0,1,2,3]", "[\"a\",\"b\",\"c\",\"d\"]");
+    assert!(read(&full, &texts).is_ok());
+    assert_eq!(
+        refusal(&row("[0]", "[\"a\"]"), &texts),
+        "line 1: input s at [0][0]: a number where string is expected"
+    );
+}
+
+#[test]
+fn a_number_beyond_every_type_is_named_with_its_place() {
+    assert_eq!(
+        refusal("[1,2,3,4]\n{\"features\":[1,2,1e400,4]}", &sum4()),
+        "line 2: input x at [1][2]: a number outside the range of float32"
     );
 }

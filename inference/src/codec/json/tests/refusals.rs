@@ -189,7 +189,32 @@ fn v2_refusals_name_what_is_wrong() {
         ),
         (
             entry(",\"name\":\"x\""),
-            "a key of an input is given twice".to_owned(),
+            "key \"name\" of input x is given twice".to_owned(),
+        ),
+        (
+            "{\"inputs\":[{\"datatype\":\"FP32\",\"datatype\":\"FP32\"}]}".to_owned(),
+            "key \"datatype\" of an input is given twice".to_owned(),
+        ),
+        (
+            entry(",\"parameters\":{},\"parameters\":null"),
+            "key \"parameters\" of input x is given twice".to_owned(),
+        ),
+        (
+            "{\"outputs\":[{\"name\":\"y\",\"nmae\":1}]}".to_owned(),
+            "unknown key \"nmae\" in an output; \"outputs\" must be a list of objects with a name"
+                .to_owned(),
+        ),
+        (
+            "{\"outputs\":[{\"name\":\"y\",\"parameters\":{},\"parameters\":{}}]}".to_owned(),
+            "key \"parameters\" of an output is given twice".to_owned(),
+        ),
+        (
+            "{\"outputs\":3}".to_owned(),
+            "\"outputs\" must be a list of objects with a name".to_owned(),
+        ),
+        (
+            "{\"parameters\":{\"binary_data_output\":true},\"parameters\":{}}".to_owned(),
+            "\"parameters\" is given twice".to_owned(),
         ),
         (
             entry(",\"extra\":1"),
@@ -250,7 +275,7 @@ fn flat_rows_of_the_wrong_width_or_depth_are_refused() {
         ("{\"instances\":[{\"features\":3}]}", "\"features\" must be a list of values"),
         ("{\"instances\":[{\"data\":[1]}]}", "\"data\" must be {\"features\":{\"values\":[…]}}"),
         ("{\"instances\":[{\"data\":{\"features\":{\"keys\":[4],\"shape\":[4],\"values\":[1]}}}]}", "instances[0]: key 4 lies outside of 4 features"),
-        ("{\"instances\":[{\"features\":[1,2,3,\"a\"]}]}", "input x at [0][0]: a string where float32 is expected"),
+        ("{\"instances\":[{\"features\":[1,2,3,\"a\"]}]}", "input x at [0][3]: a string where float32 is expected"),
     ];
     for (body, text) in texts {
         assert_eq!(refusal(body, &sum4()), text, "{body}");

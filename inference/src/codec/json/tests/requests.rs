@@ -1,7 +1,7 @@
 //! Dialects and shapes of requests.
 
-use super::{read, refusal};
-use crate::codec::tests::{floats, ints, mix, port, signature, strings, sum4, words};
+use super::{read, refusal, v2};
+use crate::codec::tests::{floats, ints, mix, port, read_as, signature, strings, sum4, words};
 use crate::codec::{example, Dialect};
 use crate::tensor::ElementType::{Bool, Float32, Int64, String as Text};
 use crate::tensor::{Data, Tensor};
@@ -68,7 +68,7 @@ fn v2_keeps_the_outputs_asked_for() {
         {\"name\":\"a\",\"shape\":[1,2],\"datatype\":\"INT64\",\"data\":[1,2]},\
         {\"name\":\"b\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}]}";
     let dialect = read(body, &mix()).unwrap().reply.dialect;
-    assert_eq!(dialect, super::v2(None, Some(&[1])));
+    assert_eq!(dialect, v2(None, Some(&[1])));
 }
 
 #[test]
@@ -231,4 +231,35 @@ fn the_example_of_a_signature_is_accepted() {
         example(&huge).unwrap_err().to_string(),
         "input x float32[N,100000,100000] is too large for an example"
     );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_json() {
+    let body = "\u{feff}[[1,2,3,4]]";
+    let expected = [floats(&[1, 4], &[1.0, 2.0, 3.0, 4.0])];
+    assert_eq!(read(body, &sum4()).unwrap().inputs, expected);
+    let unnamed = read_as(None, bytes::Bytes::from_static(body.as_bytes()), &sum4());
+    assert_eq!(unnamed.unwrap().inputs, expected);
+    assert!(read("\u{feff}\u{feff}[[1,2,3,4]]", &sum4()).is_err());
+}
+
+#[test]
+fn an_empty_list_of_outputs_asks_for_all_and_null_counts_as_absent() {
+    let inputs =
+        "\"inputs\":[{\"name\":\"x\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[1,2,3,4],\
+                  \"parameters\":null}]";
+    for rest in [
+        "",
+        ",\"outputs\":[]",
+        ",\"outputs\":null,\"id\":null,\"parameters\":null",
+    ] {
+        let decoded = read(&format!("{{{inputs}{rest}}}"), &sum4()).unwrap();
+        assert_eq!(decoded.reply.dialect, v2(None, None), "{rest}");
+    }
+    let named = ",\"outputs\":[{\"name\":\"y\",\"parameters\":null}]";
+    let decoded = read(&format!("{{{inputs}{named}}}"), &sum4()).unwrap();
+    assert_eq!(decoded.reply.dialect, v2(None, Some(&[0])));
+    // The keys that belong to v2 alone do not if they say nothing.
+    let rows = "{\"id\":null,\"instances\":[[1,2,3,4]]}";
+    assert!(read(rows, &sum4()).is_ok());
 }
