@@ -63,6 +63,8 @@ struct Table<'s> {
 /// A feature of every record, and the inputs that it fills.
 struct Group {
     feature: String,
+    /// Where the feature stood in the record before: as a rule, where it stands in the next.
+    at: usize,
     inputs: Range<usize>,
     /// Elements of every row.
     columns: usize,
@@ -104,25 +106,55 @@ impl<'s> Table<'s> {
         })
     }
 
-    fn add(&mut self, record: &Record<'_>) -> Result<(), Failure> {
-        let features = features(record.payload).map_err(Fault::Broken)?;
+    /// Whether a record has the features of the one before, each in its place: no search is needed.
+    fn is_as_before(&self, features: &[Feature<'_>]) -> bool {
+        let is_there = |group: &Group| {
+            let feature = features.get(group.at);
+            feature.is_some_and(|feature| feature.name == group.feature)
+        };
+        !self.groups.is_empty()
+            && self.groups.len() == features.len()
+            && self.groups.iter().all(is_there)
+    }
+
+    /// Finds the feature of every group, and settles the groups if this is the first record.
+    fn locate(&mut self, features: &[Feature<'_>]) -> Result<(), Failure> {
+        let by_name = ByName::new(features);
         let ports = &self.signature.inputs;
         if self.groups.is_empty() {
-            for (name, inputs) in names(&features, ports) {
-                let row = Row::open(find(&features, &name)?)?;
-                self.groups.push(Group::new(name, inputs, row, ports)?);
+            for (name, inputs) in names(&by_name, ports) {
+                let (_, feature) = by_name.find(&name)?;
+                self.groups
+                    .push(Group::new(name, inputs, Row::open(feature)?, ports)?);
             }
         }
-        let known = |name: &str| self.groups.iter().any(|group| group.feature == name);
-        if let Some(surplus) = features.iter().find(|feature| !known(feature.name)) {
+        let mut known: Vec<&str> = self.groups.iter().map(|g| g.feature.as_str()).collect();
+        known.sort_unstable();
+        let surplus = |feature: &&Feature<'_>| known.binary_search(&feature.name).is_err();
+        if let Some(surplus) = features.iter().find(surplus) {
             return Err(Failure::Row(Fault::Unfit(format!(
                 "feature {} is no input",
                 quoted(surplus.name)
             ))));
         }
+        for group in &mut self.groups {
+            (group.at, _) = by_name.find(&group.feature)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, record: &Record<'_>) -> Result<(), Failure> {
+        let features = features(record.payload).map_err(Fault::Broken)?;
+        if !self.is_as_before(&features) {
+            self.locate(&features)?;
+        }
+        let ports = &self.signature.inputs;
         let to_come = self.records.saturating_sub(self.rows);
         for group in &mut self.groups {
-            let row = Row::open(find(&features, &group.feature)?)?;
+            let Some(feature) = features.get(group.at) else {
+                continue;
+            };
+            let row = Row::open(*feature)?;
             group.check(&row)?;
             let ports = ports.get(group.inputs.clone()).unwrap_or_default();
             let data = self.data.get_mut(group.inputs.clone()).unwrap_or_default();
@@ -172,9 +204,8 @@ impl<'s> Table<'s> {
 }
 
 /// The features to read, as the first record suggests, and the inputs of each.
-fn names(features: &[Feature<'_>], ports: &[Port]) -> Vec<(String, Range<usize>)> {
-    let has = |name: &str| features.iter().any(|feature| feature.name == name);
-    let flat = has(VALUES) && !ports.iter().any(|port| has(&port.name));
+fn names(features: &ByName<'_>, ports: &[Port]) -> Vec<(String, Range<usize>)> {
+    let flat = features.has(VALUES) && !ports.iter().any(|port| features.has(&port.name));
     match flat {
         true => vec![(VALUES.to_owned(), 0..ports.len())],
         false => (0..)
@@ -184,16 +215,39 @@ fn names(features: &[Feature<'_>], ports: &[Port]) -> Vec<(String, Range<usize>)
     }
 }
 
-/// The one feature of a name.
-fn find<'a>(features: &[Feature<'a>], name: &str) -> Result<Feature<'a>, Fault> {
-    let mut found = features.iter().filter(|feature| feature.name == name);
-    match (found.next(), found.next()) {
-        (Some(feature), None) => Ok(*feature),
-        (None, _) => Err(Fault::Unfit(format!("feature {} is missing", quoted(name)))),
-        (Some(_), Some(_)) => Err(Fault::Unfit(format!(
-            "feature {} is there twice",
-            quoted(name)
-        ))),
+/// The features of one record and their places, ordered by name.
+struct ByName<'a>(Vec<(usize, Feature<'a>)>);
+
+impl<'a> ByName<'a> {
+    fn new(features: &[Feature<'a>]) -> Self {
+        let mut all: Vec<_> = features.iter().copied().enumerate().collect();
+        all.sort_unstable_by_key(|(_, feature)| feature.name);
+        Self(all)
+    }
+
+    /// Those of a name.
+    fn of(&self, name: &str) -> impl Iterator<Item = &(usize, Feature<'a>)> {
+        let begin = self.0.partition_point(|(_, feature)| feature.name < name);
+        let rest = self.0.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|(_, feature)| feature.name == name);
+        rest.iter().take(end)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.of(name).next().is_some()
+    }
+
+    /// The one feature of a name, and its place in the record.
+    fn find(&self, name: &str) -> Result<(usize, Feature<'a>), Fault> {
+        let mut found = self.of(name);
+        match (found.next(), found.next()) {
+            (Some(feature), None) => Ok(*feature),
+            (None, _) => Err(Fault::Unfit(format!("feature {} is missing", quoted(name)))),
+            (Some(_), Some(_)) => Err(Fault::Unfit(format!(
+                "feature {} is there twice",
+                quoted(name)
+            ))),
+        }
     }
 }
 
@@ -232,6 +286,7 @@ impl Group {
         let size = |shape: &Vec<usize>| element_count(shape).unwrap_or(usize::MAX);
         Ok(Self {
             feature,
+            at: 0,
             inputs,
             columns: row.columns,
             sent: row.shape,

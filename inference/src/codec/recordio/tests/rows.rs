@@ -267,3 +267,33 @@ fn features_and_rows_that_do_not_fit_are_named() {
         assert_eq!(refusal(&body, &signature), text);
     }
 }
+
+#[test]
+fn features_may_change_their_places_from_record_to_record() {
+    let a = |n| ("a", ints32(&[n, n]));
+    let b = |n| ("b", floats32(&[n, n], &[], &[]));
+    let whole = body(&[
+        &[a(1), b(0.5)],
+        &[a(2), b(1.5)],
+        &[b(2.5), a(3)],
+        &[b(3.5), a(4)],
+    ]);
+    assert_eq!(
+        read(&whole, &mix()).unwrap(),
+        [
+            ints(&[4, 2], &[1, 1, 2, 2, 3, 3, 4, 4]),
+            floats(&[4, 2], &[0.5, 0.5, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5])
+        ]
+    );
+    for (last, expected) in [
+        (vec![a(2), a(2)], "record 2: feature \"a\" is there twice"),
+        (vec![a(2)], "record 2: feature \"b\" is missing"),
+        (
+            vec![a(2), b(1.5), ("c", ints32(&[1]))],
+            "record 2: feature \"c\" is no input",
+        ),
+    ] {
+        let whole = body(&[&[a(1), b(0.5)], &last]);
+        assert_eq!(refusal(&whole, &mix()), expected);
+    }
+}
