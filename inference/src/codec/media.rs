@@ -24,10 +24,9 @@ pub(super) fn format_of(essence: &str) -> Option<Format> {
     })
 }
 
-/// The value of a parameter of a header value, without quotes.
-pub(super) fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
-    let (_, parameters) = header.split_once(';')?;
-    parameters.split(';').find_map(|parameter| {
+/// The values of a parameter of a header value, without quotes.
+pub(super) fn parameters<'h>(header: &'h str, name: &'h str) -> impl Iterator<Item = &'h str> {
+    header.split(';').skip(1).filter_map(move |parameter| {
         let (found, value) = parameter.split_once('=')?;
         let value = value.trim();
         let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
@@ -152,7 +151,11 @@ struct Range<'a> {
 impl<'a> Range<'a> {
     /// Entries that are not media ranges, or whose `q` is not a weight, are passed over.
     fn parse(entry: &'a str) -> Option<Self> {
-        let (kind, subtype) = essence(entry).split_once('/')?;
+        let (kind, subtype) = match essence(entry) {
+            // Some HTTP clients write it so.
+            "*" => ("*", "*"),
+            essence => essence.split_once('/')?,
+        };
         let weight = entry.split(';').skip(1).find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
             name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
@@ -326,10 +329,12 @@ mod tests {
     #[test]
     fn parameters_are_found_by_name() {
         let text = "a/b; charset=\"utf-8\" ;JSON-Header-Size = 12;x";
-        assert_eq!(parameter(text, "json-header-size"), Some("12"));
-        assert_eq!(parameter(text, "charset"), Some("utf-8"));
-        assert_eq!(parameter(text, "x"), None);
-        assert_eq!(parameter("a/b", "x"), None);
+        let found = |text, name| parameters(text, name).collect::<Vec<_>>();
+        assert_eq!(found(text, "json-header-size"), ["12"]);
+        assert_eq!(found(text, "charset"), ["utf-8"]);
+        assert!(found(text, "x").is_empty());
+        assert!(found("a/b", "x").is_empty());
+        assert_eq!(found("a/b; x=1; X=2", "x"), ["1", "2"]);
     }
 
     #[test]
@@ -369,6 +374,8 @@ mod tests {
             (Some(" "), None, Csv, Csv),
             (Some("*/*"), None, Json, Json),
             (Some("*/*"), None, Csv, Csv),
+            (Some("*"), None, Csv, Csv),
+            (Some("*;q=0.1, text/csv"), None, Json, Csv),
             (Some("*/*"), Some("text/csv"), Json, Csv),
             (None, Some("text/csv"), Json, Csv),
             (None, Some("TEXT/CSV; charset=utf-8"), Json, Csv),

@@ -246,6 +246,26 @@ pub fn decode(
     }
 }
 
+/// Whether a body may become tensors of many times its own size, so that even a short one is not to
+/// be read where others wait: an archive unpacks, and a sparse record of a few bytes may state
+/// millions of zeros. Judged by the type; for JSON and JSON Lines, whose dense forms take no more than
+/// a few times their text, by whether the text can hold the `keys` of a sparse record at all. How
+/// much it becomes is bounded by [`Intake::unpacked_limit`] in every case.
+///
+/// Text in npy takes some sixty times its bytes, which is little for a body that is short.
+#[must_use]
+pub fn may_unfold(intake: &Intake<'_>, body: &[u8]) -> bool {
+    let essence = intake.content_type.map(media::essence).unwrap_or_default();
+    match media::format_of(essence) {
+        Some(Format::Npz | Format::RecordIo) => true,
+        // An escape could spell the word.
+        Some(Format::Json | Format::JsonLines) | None => {
+            memchr::memchr(b'\\', body).is_some() || memchr::memmem::find(body, b"keys").is_some()
+        }
+        Some(Format::Csv | Format::Npy | Format::Triton | Format::Octets) => false,
+    }
+}
+
 /// Whether this is a media type that is read and written here; parameters and case are ignored.
 #[must_use]
 pub fn is_known(media_type: &str) -> bool {

@@ -17,26 +17,43 @@ use super::{DecodeError, Decoded, Dialect, Encoded, Format, Intake, Named, Reply
 use crate::model::Signature;
 use crate::tensor::{Buffer, Data, ElementType};
 
-/// The parameter of the content type.
+/// The parameter of the content type, and KServe's header of the same meaning.
 const SIZE: &str = "json-header-size";
+const HEADER: &str = "inference-header-content-length";
+
+/// The bytes of JSON before the tensors, and who says so.
+pub(super) struct HeaderSize {
+    bytes: usize,
+    name: &'static str,
+}
 
 /// The bytes of JSON before the tensors, as the headers say; `None` where they say nothing.
 ///
 /// # Errors
-/// [`DecodeError::Unreadable`] where it is no whole number.
-pub(super) fn header_size(intake: &Intake<'_>) -> Result<Option<usize>, DecodeError> {
-    let parameter = intake
+/// [`DecodeError::Unreadable`] where it is no whole number, or the parameter says it twice in
+/// different ways.
+pub(super) fn header_size(intake: &Intake<'_>) -> Result<Option<HeaderSize>, DecodeError> {
+    let mut parameters = intake
         .content_type
-        .and_then(|content_type| media::parameter(content_type, SIZE));
+        .into_iter()
+        .flat_map(|content_type| media::parameters(content_type, SIZE));
+    let parameter = parameters.next();
+    if let Some((first, other)) = parameter.zip(parameters.find(|text| Some(*text) != parameter)) {
+        return Err(unreadable(format!(
+            "{SIZE} is given as {} and as {}",
+            quoted(first),
+            quoted(other)
+        )));
+    }
     let (name, text) = match (parameter, intake.json_header_size) {
         (Some(text), _) => (SIZE, text),
-        (None, Some(text)) => ("inference-header-content-length", text.trim()),
+        (None, Some(text)) => (HEADER, text.trim()),
         (None, None) => return Ok(None),
     };
     // Rust's parser would take a plus sign.
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
-        Ok(size) if digits => Ok(Some(size)),
+        Ok(bytes) if digits => Ok(Some(HeaderSize { bytes, name })),
         _ => Err(unreadable(format!(
             "{name} is {}, a whole number of bytes is expected",
             quoted(text)
@@ -47,7 +64,8 @@ pub(super) fn header_size(intake: &Intake<'_>) -> Result<Option<usize>, DecodeEr
 /// Where binary tensors begin in a body, for whoever lays it out in memory; 0 where nobody knows.
 #[must_use]
 pub fn data_offset(intake: &Intake<'_>) -> usize {
-    header_size(intake).ok().flatten().unwrap_or(0)
+    let size = header_size(intake).ok().flatten();
+    size.map_or(0, |size| size.bytes)
 }
 
 /// Reads a request with a JSON part and a binary part.
@@ -60,16 +78,14 @@ pub(super) fn decode(
     signature: &Signature,
 ) -> Result<Decoded, DecodeError> {
     match header_size(&intake)? {
-        Some(0) => raw(body, signature),
-        Some(size) if size > body.len() => Err(unreadable(format!(
-            "{SIZE} is {size}, and the body has {} bytes",
-            body.len()
-        ))),
-        Some(size) => json::decode_v2(
-            body.get(..size).unwrap_or_default(),
-            body.slice(size..),
-            signature,
-        ),
+        Some(HeaderSize { bytes: 0, .. }) => raw(body, signature),
+        Some(HeaderSize { bytes, name }) => match body.get(..bytes) {
+            Some(json) => json::decode_v2(json, body.slice(bytes..), signature),
+            None => Err(unreadable(format!(
+                "{name} is {bytes}, and the body has {} bytes",
+                body.len()
+            ))),
+        },
         None if json::is_json(body) => json::decode_v2(body, Bytes::new(), signature),
         None => raw(body, signature),
     }

@@ -290,3 +290,53 @@ proptest! {
         let _ = read(&content_type, &whole, &sum4());
     }
 }
+
+#[test]
+fn a_size_beyond_the_body_is_told_under_the_name_that_it_was_sent_with() {
+    let intake = Intake {
+        json_header_size: Some("4000"),
+        ..Intake::of(Some(TYPE))
+    };
+    let error = read_any(intake, Bytes::from_static(b"{}"), &sum4()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "inference-header-content-length is 4000, and the body has 2 bytes"
+    );
+}
+
+#[test]
+fn a_size_that_is_given_in_two_ways_is_refused() {
+    let (content_type, whole) = body(&x("16"), &bytes(&[1.0; 4]));
+    let size = x("16").len();
+    let same = format!("{content_type}; json-header-size={size}");
+    assert!(read(&same, &whole, &sum4()).is_ok());
+    let other = format!("{content_type};json-header-size=0");
+    assert_eq!(
+        read(&other, &whole, &sum4()).unwrap_err(),
+        format!("json-header-size is given as \"{size}\" and as \"0\"")
+    );
+}
+
+#[test]
+fn a_byte_order_mark_before_the_json_counts_to_its_size() {
+    let json = format!("\u{feff}{}", x("16"));
+    let inputs = read_parts(&json, &bytes(&[1.0; 4]), &sum4())
+        .unwrap()
+        .inputs;
+    assert_eq!(inputs, [floats(&[1, 4], &[1.0; 4])]);
+    let json = "\u{feff}{\"inputs\":[{\"name\":\"x\",\"shape\":[1,1],\"datatype\":\"FP32\",\"data\":[1]}]}";
+    let one = signature(vec![port("x", ElementType::Float32, "N,1")], vec![]);
+    assert!(read(TYPE, json.as_bytes(), &one).is_ok());
+}
+
+#[test]
+fn a_wrong_shape_is_refused_before_the_elements_behind_the_json_are_read() {
+    let json = "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,1],\"datatype\":\"BYTES\",\
+                \"parameters\":{\"binary_data_size\":4}}]}";
+    // The one string is cut off.
+    assert_eq!(
+        read_parts(json, &[9, 0, 0, 0], &words()).unwrap_err(),
+        "input x string[N]: found shape [1, 1], rank 2 where 1 is expected; there is one list too \
+         many around it"
+    );
+}
