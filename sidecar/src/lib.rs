@@ -83,10 +83,12 @@ impl Flusher {
     /// once a second, are not part of it.
     pub async fn flush(&self) {
         let given_up = *self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if given_up.is_some_and(|at| at.elapsed() < FLUSH_PAUSE) {
+            // The events leave with a later flush, or with their period.
+            return;
+        }
         let (deliver, delivered) = oneshot::channel();
-        if self.asked.try_send(deliver).is_err()
-            || given_up.is_some_and(|at| at.elapsed() < FLUSH_PAUSE)
-        {
+        if self.asked.try_send(deliver).is_err() {
             return;
         }
         let in_time = tokio::time::timeout(FLUSH_LIMIT, delivered).await.is_ok();
@@ -264,7 +266,20 @@ const FLUSHES_WAITING: usize = 16;
 /// Who wants the events so far to leave, and to be told when they have.
 type Flushes = mpsc::Receiver<oneshot::Sender<()>>;
 
+/// What ends a wait of [`measure`].
+enum Wake {
+    Tick,
+    Stop,
+    Flush(oneshot::Sender<()>),
+    /// The last flush's parcel has left, or is lost.
+    Returned,
+}
+
 /// Ticks once a second, on the second, until the sidecar must stop; the last frame is a short one.
+///
+/// One flush is on its way at a time. Those that come meanwhile leave their events where they are
+/// and go together when it is back: a far side that is slower than the flushes gets fewer and larger
+/// ones, and nothing is pushed out of the outbox.
 async fn measure(
     mut sampler: Sampler,
     period_secs: u32,
@@ -274,21 +289,40 @@ async fn measure(
 ) {
     let mut window = Window::new(period_secs);
     let mut last_secs = unix_time().as_secs();
+    let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+    let mut out: Option<oneshot::Receiver<()>> = None;
     loop {
-        let stopping = tokio::select! {
-            () = tokio::time::sleep(to_next_tick(unix_time())) => false,
-            _ = stop.wait_for(Option::is_some) => true,
-            Some(delivered) = flushes.recv() => {
-                // Events only: what is sampled once a second is sampled by the ticks.
-                let mut frame = sampler.tick(unix_time().as_secs(), 0);
-                frame.ticks = 0;
-                if begin.load(Ordering::Relaxed) {
-                    for period in window.push(frame) {
-                        shared.outbox.put(period.into());
-                    }
-                    if let Some(period) = window.finish() {
-                        shared.outbox.put(Parcel { period, delivered: Some(delivered) });
-                    }
+        let returned = async {
+            match &mut out {
+                // Lost or not: it is out no longer.
+                Some(back) => drop(back.await),
+                None => std::future::pending().await,
+            }
+        };
+        let wake = tokio::select! {
+            () = tokio::time::sleep(to_next_tick(unix_time())) => Wake::Tick,
+            _ = stop.wait_for(Option::is_some) => Wake::Stop,
+            () = returned => Wake::Returned,
+            Some(delivered) = flushes.recv() => Wake::Flush(delivered),
+        };
+        let stopping = match wake {
+            Wake::Tick => false,
+            Wake::Stop => true,
+            Wake::Flush(delivered) => {
+                // Whoever has given up must not fill the memory while a route hangs.
+                waiting.retain(|waiting| !waiting.is_closed());
+                waiting.push(delivered);
+                waiting.extend(std::iter::from_fn(|| flushes.try_recv().ok()));
+                if out.is_none() {
+                    out = flush(&mut sampler, &mut window, begin, shared, &mut waiting);
+                }
+                continue;
+            }
+            Wake::Returned => {
+                out = None;
+                waiting.retain(|waiting| !waiting.is_closed());
+                if !waiting.is_empty() {
+                    out = flush(&mut sampler, &mut window, begin, shared, &mut waiting);
                 }
                 continue;
             }
@@ -319,8 +353,36 @@ async fn measure(
         }
     }
     if let Some(period) = window.finish() {
+        shared.outbox.put(Parcel {
+            period,
+            delivered: waiting,
+        });
+    }
+}
+
+/// Sends the events so far for all that wait; gives who is told when they have left, if they go.
+fn flush(
+    sampler: &mut Sampler,
+    window: &mut Window,
+    begin: &AtomicBool,
+    shared: &Shared,
+    waiting: &mut Vec<oneshot::Sender<()>>,
+) -> Option<oneshot::Receiver<()>> {
+    let mut delivered = std::mem::take(waiting);
+    // Events only: what is sampled once a second is sampled by the ticks.
+    let mut frame = sampler.tick(unix_time().as_secs(), 0);
+    frame.ticks = 0;
+    if !begin.load(Ordering::Relaxed) {
+        return None;
+    }
+    for period in window.push(frame) {
         shared.outbox.put(period.into());
     }
+    let period = window.finish()?;
+    let (left, back) = oneshot::channel();
+    delivered.push(left);
+    shared.outbox.put(Parcel { period, delivered });
+    Some(back)
 }
 
 fn unix_time() -> Duration {

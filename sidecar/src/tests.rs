@@ -143,7 +143,9 @@ fn a_flush_brings_the_events_at_once_and_is_answered_when_they_have_left() {
         let measuring = measure(sampler, 10, &begin, &shared, (stopped, flushes));
         let publishing = async {
             let parcel = shared.outbox.take().await.unwrap();
-            parcel.delivered.unwrap().send(()).unwrap();
+            for delivered in parcel.delivered {
+                delivered.send(()).unwrap();
+            }
             parcel.period
         };
         let flushing = async {
@@ -160,7 +162,7 @@ fn a_flush_brings_the_events_at_once_and_is_answered_when_they_have_left() {
 
 #[tokio::test]
 async fn a_flush_that_hangs_costs_its_limit_once() {
-    let (flush, _held) = mpsc::channel(2);
+    let (flush, mut held) = mpsc::channel(2);
     let flusher = Flusher::new(flush);
     let begun = Instant::now();
     flusher.flush().await;
@@ -171,4 +173,70 @@ async fn a_flush_that_hangs_costs_its_limit_once() {
         begun.elapsed() < 2 * FLUSH_LIMIT,
         "the next one does not wait"
     );
+    assert!(held.try_recv().is_ok());
+    assert!(held.try_recv().is_err(), "nor is it asked for");
+}
+
+#[test]
+fn flushes_that_outrun_the_far_side_lose_nothing() {
+    const FLUSHES: u64 = 50;
+    let shared = shared();
+    let recorder = Recorder::new();
+    let (stop, stopped) = watch::channel(None);
+    let (flush, flushes) = mpsc::channel(FLUSHES_WAITING);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let invocations = metrics::Recorder::register_counter(
+        &recorder,
+        &metrics::Key::from_static_name(Metric::Invocations.name()),
+        &METADATA,
+    );
+    let sampler = Sampler::new(recorder, Path::new("/"), None);
+    let begin = AtomicBool::new(true);
+    let (parcels, total, told) = runtime.block_on(async {
+        let measuring = async {
+            measure(sampler, 10, &begin, &shared, (stopped, flushes)).await;
+            shared.outbox.close();
+        };
+        let publishing = async {
+            let (mut parcels, mut total) = (0, 0);
+            while let Some(Parcel { period, delivered }) = shared.outbox.take().await {
+                tokio::time::sleep(Duration::from_millis(40)).await;
+                if let Some(scaling::window::Series::Counter(count)) =
+                    period.get(Metric::Invocations)
+                {
+                    total += count;
+                }
+                parcels += 1;
+                for delivered in delivered {
+                    let _ = delivered.send(());
+                }
+            }
+            (parcels, total)
+        };
+        let flushing = async {
+            let mut waits = Vec::new();
+            for _ in 0..FLUSHES {
+                invocations.increment(1);
+                let (deliver, delivered) = oneshot::channel();
+                flush.send(deliver).await.unwrap();
+                waits.push(delivered);
+                tokio::time::sleep(Duration::from_millis(4)).await;
+            }
+            let mut told = 0;
+            for wait in waits {
+                told += u64::from(wait.await.is_ok());
+            }
+            stop.send(Some(Instant::now())).unwrap();
+            told
+        };
+        let ((), (parcels, total), told) = tokio::join!(measuring, publishing, flushing);
+        (parcels, total, told)
+    });
+    assert_eq!(total, FLUSHES);
+    assert_eq!(told, FLUSHES, "everybody is told");
+    assert_eq!(shared.outbox.dropped(), 0);
+    assert!(parcels < FLUSHES / 2, "{parcels} parcels");
 }

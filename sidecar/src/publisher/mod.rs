@@ -65,15 +65,16 @@ impl Timing {
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) period: Period,
-    /// Told when the period has left, or is lost; such a period does not wait for the fleet's jitter.
-    pub(crate) delivered: Option<oneshot::Sender<()>>,
+    /// Told when the period has left, or is lost; a period for which somebody waits does not wait for
+    /// the fleet's jitter.
+    pub(crate) delivered: Vec<oneshot::Sender<()>>,
 }
 
 impl From<Period> for Parcel {
     fn from(period: Period) -> Self {
         Self {
             period,
-            delivered: None,
+            delivered: Vec::new(),
         }
     }
 }
@@ -133,16 +134,18 @@ impl<C: Cloud> Publisher<C> {
     /// Publishes until the outbox is closed and empty.
     pub(crate) async fn run(mut self, outbox: Arc<Outbox<Parcel>>) {
         while let Some(Parcel { period, delivered }) = outbox.take().await {
-            if delivered.is_none() {
+            if delivered.is_empty() {
                 self.pause(self.timing.jitter).await;
             }
             self.deliver(&period, &outbox).await;
-            if let Some(delivered) = delivered {
+            if !delivered.is_empty() {
                 let emf = Arc::clone(&self.emf);
                 // Lines leave on a thread of their own; whoever waits may have given up meanwhile.
                 tokio::spawn(async move {
                     emf.written().await;
-                    let _ = delivered.send(());
+                    for delivered in delivered {
+                        let _ = delivered.send(());
+                    }
                 });
             }
         }
