@@ -370,7 +370,7 @@ fn hostile_json_is_refused_by_what_is_wrong_with_it() {
             "{\"inputs\":{\"x\":[[1,2,3,4]],\"x\":[[1,2,3,4]]}}".to_owned(),
             "x",
         ),
-        ("[[1e400,2,3,4]]".to_owned(), "out of range"),
+        ("[[1e400,2,3,4]]".to_owned(), "outside the range of float32"),
         ("[[NaN,2,3,4]]".to_owned(), "json"),
         ("[[Infinity,2,3,4]]".to_owned(), "json"),
         ("[[01,2,3,4]]".to_owned(), "json"),

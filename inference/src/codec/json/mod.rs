@@ -22,6 +22,7 @@
 
 mod any;
 mod columns;
+mod features;
 mod flat;
 mod lines;
 mod reply;
