@@ -75,6 +75,8 @@ settings! {
     max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "", optional(whole);
     /// Largest size in MB that a request may unfold to: decompressed, an unpacked npz archive, a sparse array made dense. As large as a request body if not set, 1024 where that has no limit.
     max_unpacked_mb: Option<usize> = "PLIMSOLL_MAX_UNPACKED_MB" or "", optional(at_least_one);
+    /// Largest size in MB of all request bodies in the container together; half of its memory if not set.
+    max_bodies_mb: Option<usize> = "PLIMSOLL_MAX_BODIES_MB" or "", optional(at_least_one);
     /// Largest total of a request's header names and values in bytes.
     max_header_bytes: usize = "PLIMSOLL_MAX_HEADER_BYTES" or "65536", at_least_one;
     /// Seconds that a request may take, queue included, or each part of a streamed reply; 60 if not set.
@@ -292,6 +294,11 @@ impl Settings {
             queue_limit: self.queue_limit,
             max_request_bytes,
             max_unpacked_bytes,
+            max_bodies_bytes: match (self.max_bodies_mb, limits.memory_bytes) {
+                (Some(mb), _) => mb.saturating_mul(1024 * 1024),
+                (None, Some(bytes)) => usize::try_from(bytes / 2).unwrap_or(usize::MAX),
+                (None, None) => defaults.max_bodies_bytes,
+            },
             max_header_bytes: self.max_header_bytes,
             request_limit,
             default_accept: self.default_accept.clone(),

@@ -62,6 +62,7 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
         ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
         ("PLIMSOLL_MAX_UNPACKED_MB", "0", "1 or more"),
+        ("PLIMSOLL_MAX_BODIES_MB", "none", "1 or more"),
         ("PLIMSOLL_MAX_HEADER_BYTES", "-1", "1 or more"),
         ("PLIMSOLL_STREAM_RECORDS", "many", "a whole number"),
         ("PLIMSOLL_METRICS_FLUSH", "always", "timer or request"),

@@ -190,6 +190,16 @@ pub struct Decoded {
     pub reply: ReplyHint,
 }
 
+/// Whether a body of this type may take much longer to read than its own size tells.
+#[must_use]
+pub fn may_unfold(intake: &Intake<'_>) -> bool {
+    let format = intake
+        .content_type
+        .map(media::essence)
+        .and_then(media::format_of);
+    matches!(format, Some(Format::Npz | Format::RecordIo))
+}
+
 /// Reads a request body. A missing content type means JSON where the body is JSON; parameters and
 /// case are ignored, but for `json-header-size`. A model without inputs takes an empty body of any
 /// type.
