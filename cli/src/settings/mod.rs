@@ -101,6 +101,8 @@ settings! {
     log: Format = "PLIMSOLL_LOG" or "text", log_format;
     /// Model executions at the same time; chosen by measurement if not set.
     slots: Option<NonZeroUsize> = "PLIMSOLL_SLOTS" or "", optional(threads);
+    /// Another name of `PLIMSOLL_SLOTS`, which wins: AWS's own servers have it.
+    workers: Option<NonZeroUsize> = "SAGEMAKER_MODEL_SERVER_WORKERS" or "", optional(threads);
     /// Threads of one model execution; chosen by measurement if not set.
     intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(threads);
     /// Requests that may wait for a slot; one more is refused with 503.
@@ -288,7 +290,7 @@ impl Settings {
                 cpus: limits.cpus,
                 cpus_reason: limits.cpus_reason.clone(),
                 memory_bytes: limits.memory_bytes,
-                slots: self.slots,
+                slots: self.slots.or(self.workers),
                 intra_op_threads: self.intra_op_threads,
             },
             queue_limit: self.queue_limit,
