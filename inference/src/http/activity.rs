@@ -1,7 +1,7 @@
 //! What a connection is doing, for whoever decides when to close it.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,6 +17,8 @@ pub struct Activity {
     signs: AtomicU64,
     computing: AtomicU64,
     sending: AtomicU64,
+    /// Whether the last head states two lengths.
+    doubtful: AtomicBool,
 }
 
 impl Activity {
@@ -29,6 +31,17 @@ impl Activity {
     /// Its reply is there, or its caller is gone.
     pub fn end(&self) {
         self.computing.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The head that came in states two lengths for its body.
+    pub fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Activity::doubt`] was called for this request; said once.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed) && self.doubtful.swap(false, Ordering::Relaxed)
     }
 
     /// Signs of life so far.

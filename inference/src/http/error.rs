@@ -49,6 +49,8 @@ pub enum HttpError {
     Header { name: HeaderName },
     #[error("header {name} stands twice with different values; expected once")]
     HeaderTwice { name: HeaderName },
+    #[error("the request has both content-length and transfer-encoding; expected one of them")]
+    TwoLengths,
     #[error("transfer encoding {0:?} is not supported; expected chunked alone")]
     TransferEncoding(String),
     #[error("next_page_token {0:?} belongs to no list; there is one page")]
@@ -88,6 +90,7 @@ impl From<&HttpError> for StatusCode {
             | HttpError::Compressed { .. }
             | HttpError::Header { .. }
             | HttpError::HeaderTwice { .. }
+            | HttpError::TwoLengths
             | HttpError::TransferEncoding(_)
             | HttpError::PageToken(_)
             | HttpError::CustomAttributes { .. }
@@ -189,6 +192,7 @@ pub fn refusal(error: &HttpError) -> Response {
         HttpError::TooLarge { .. }
             | HttpError::BodyCutOff
             | HttpError::BodyTooSlow(_)
+            | HttpError::TwoLengths
             | HttpError::TransferEncoding(_)
             | HttpError::HeadersTooLarge { .. }
     ) {

@@ -72,12 +72,14 @@ pub async fn invocations(
     let (head, incoming) = request.into_parts();
     let custom_attributes = head.headers.get(CUSTOM_ATTRIBUTES).cloned();
     let mut incoming = Some(incoming);
-    let taken = Taken {
+    // Until here is done with the request, its body included; a streamed reply takes it over.
+    let mut taken = Some(Taken {
         arrived,
         _in_flight: in_flight,
         _open: open,
-    };
-    let (mut response, is_whole) = match answer(app, &head, &mut incoming, &route, taken).await {
+    });
+    let answered = answer(app, &head, &mut incoming, arrived, &route, &mut taken).await;
+    let (mut response, is_whole) = match answered {
         Ok(Answer::Whole(response)) => (response, true),
         Ok(Answer::Parts(response)) => (response, false),
         Err(error) => {
@@ -128,14 +130,14 @@ async fn answer(
     app: &Arc<App>,
     head: &Parts,
     incoming: &mut Option<Incoming>,
+    arrived: Instant,
     route: &Route,
-    taken: Taken,
+    taken: &mut Option<Taken>,
 ) -> Result<Answer, HttpError> {
     let model = app.model()?;
     if let Route::Infer { model: found } = route {
         check_name(model, found)?;
     }
-    let arrived = taken.arrived;
     let asked = Asked::read(&head.headers, app.limits.header_bytes)?;
     if let Some(id) = asked.inference_id {
         tracing::debug!(inference_id = ?id.chars().take(64).collect::<String>(), "invocation");
@@ -192,7 +194,7 @@ async fn answer(
         Version::HTTP_11 => stream::parts(app, model, choice, &decoded.inputs),
         _ => None,
     };
-    if let Some(parts) = parts {
+    if let Some((parts, taken)) = parts.and_then(|parts| Some((parts, taken.take()?))) {
         let intake_time = decoded_at.duration_since(taken_in);
         let stream = stream::Stream::new(app, decoded, parts, intake_time, (taken, place));
         return stream.begin(choice).await.map(Answer::Parts);
@@ -215,7 +217,7 @@ async fn answer(
     })?;
     let codec_time = decoded_at.duration_since(taken_in) + ran.ended.elapsed();
     app.metrics.codec_latency.record(micros(codec_time));
-    drop((place, taken));
+    drop(place);
     Ok(Answer::Whole(response))
 }
 

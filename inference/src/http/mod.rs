@@ -4,6 +4,7 @@ mod activity;
 mod body;
 mod encoding;
 mod error;
+mod framing;
 mod headers;
 mod invocations;
 mod kserve;
@@ -34,6 +35,7 @@ pub use activity::Activity;
 use activity::{Open, Sending};
 pub use body::Room;
 use error::{refusal, HttpError};
+pub use framing::Framed;
 use invocations::{invocations, Route};
 
 /// How much of everything is taken.
@@ -146,6 +148,12 @@ impl hyper::service::Service<Request<Incoming>> for Routes {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let activity = Arc::clone(&self.activity);
         let open = Open::begin(&activity);
+        if activity.is_doubtful() {
+            return Box::pin(async move {
+                let _open = open;
+                Ok(refusal(&HttpError::TwoLengths))
+            });
+        }
         let path = request.uri().path();
         let route = match *request.method() {
             Method::POST if path == "/invocations" => Some(Route::Invocations),

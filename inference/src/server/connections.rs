@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use super::ServeError;
-use crate::http::{Activity, App, Routes};
+use crate::http::{Activity, App, Framed, Routes};
 
 /// Connections that may wait to be accepted: the platform wants each accepted within 250 ms.
 const BACKLOG: i32 = 1024;
@@ -88,8 +88,10 @@ async fn connection(
     // Replies are written whole; waiting for more of them only adds delay.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::default());
-    let connection = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), routes.counted_by(&activity));
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(
+        TokioIo::new(Framed::new(stream, &activity)),
+        routes.counted_by(&activity),
+    );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         biased;
