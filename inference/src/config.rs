@@ -28,6 +28,8 @@ pub struct Config {
     pub default_accept: Option<String>,
     /// The most bytes that a request may unfold to: decompressed, unpacked, or made dense.
     pub max_unpacked_bytes: usize,
+    /// The most bytes that all request bodies together may take.
+    pub max_bodies_bytes: usize,
     /// The most bytes of a request's headers.
     pub max_header_bytes: usize,
     /// Records in each part of a streamed JSON Lines reply; `None` streams nothing.
@@ -90,6 +92,7 @@ impl Default for Config {
             request_limit: DEFAULT_REQUEST_LIMIT,
             default_accept: None,
             max_unpacked_bytes: DEFAULT_MAX_REQUEST_BYTES,
+            max_bodies_bytes: usize::MAX,
             max_header_bytes: DEFAULT_MAX_HEADER_BYTES,
             stream_records: NonZeroUsize::new(DEFAULT_STREAM_RECORDS),
             batch: false,

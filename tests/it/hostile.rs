@@ -694,3 +694,84 @@ fn nothing_from_a_caller_forms_a_line_of_metrics() {
         }
     }
 }
+
+#[test]
+fn a_refusal_reaches_a_caller_who_sends_everything_first() {
+    let server = Server::on("sum4").ready();
+    let body = vec![b' '; 20 << 20];
+    let head = |method: &str, path: &str, header: &str| {
+        let length = body.len();
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let json = "Content-Type: application/json";
+    for (method, path, header, status) in [
+        ("POST", "/invocations", "Content-Encoding: br", 415),
+        (
+            "POST",
+            "/invocations",
+            "X-Amzn-SageMaker-Session-Id: NEW_SESSION",
+            400,
+        ),
+        ("POST", "/v2/models/none/infer", json, 404),
+        ("POST", "/nothing", json, 404),
+        ("PUT", "/invocations", json, 405),
+        ("POST", "/ping", json, 200),
+    ] {
+        let mut connection = Connection::open(&server);
+        connection.send(head(method, path, header).as_bytes());
+        connection.send(&body);
+        let reply = connection.reply();
+        let reply = reply.unwrap_or_else(|| panic!("{method} {path}: no reply"));
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
+        // All of it was read, so the connection serves on.
+        let next = connection.ask(&http::post("application/json", "[[1,2,3,4]]"));
+        assert_eq!(next.status, 200, "{method} {path}");
+    }
+}
+
+#[test]
+fn bodies_that_are_only_announced_take_no_memory_from_others() {
+    let unlimited = Server::on("sum4")
+        .env("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")
+        .ready();
+    for length in ["1000000000000", "9223372036854775807"] {
+        let mut connection = Connection::open(&unlimited);
+        let head = http::head(&[
+            ("Content-Type", "application/json"),
+            ("Content-Length", length),
+        ]);
+        connection.send(&[&head[..], b"[[1,2,"].concat());
+        connection.end_of_requests();
+        let refused = connection.reply().map(|reply| reply.refused(503));
+        let refused = refused.unwrap_or_else(|| panic!("{length}: no reply"));
+        assert!(refused.contains("PLIMSOLL_MAX_BODIES_MB"), "{refused}");
+    }
+    assert_eq!(
+        unlimited.invoke("application/json", "[[1,2,3,4]]").text(),
+        "[[10.0]]"
+    );
+
+    let small = Server::on("sum4")
+        .env("PLIMSOLL_MAX_BODIES_MB", "1")
+        .ready();
+    let body = format!("[[1,2,3,4]{}]", " ".repeat(700_000));
+    let mut first = Connection::open(&small);
+    let length = body.len().to_string();
+    let head = http::head(&[
+        ("Content-Type", "application/json"),
+        ("Content-Length", &length),
+    ]);
+    first.send(&[&head[..], &body.as_bytes()[..300_000]].concat());
+    std::thread::sleep(Duration::from_millis(300));
+    let mut second = Connection::open(&small);
+    let refused = second.ask(&http::post("application/json", &body));
+    assert!(refused.header("retry-after").is_some());
+    assert!(refused.refused(503).contains("1048576 bytes"));
+    first.send(&body.as_bytes()[300_000..]);
+    assert_eq!(first.reply().expect("a reply").text(), "[[10.0]]");
+    // Its room is free again.
+    let again = second.ask(&http::post("application/json", &body));
+    assert_eq!(again.text(), "[[10.0]]");
+}

@@ -75,7 +75,7 @@ fn ask_tells_what_a_file_is() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     for (file, label) in [
-        ("inference/src/server.rs", "rust"),
+        ("inference/src/server/mod.rs", "rust"),
         ("models/magika/ask.py", "python"),
     ] {
         let answer = ask(file);

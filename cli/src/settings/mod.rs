@@ -75,6 +75,8 @@ settings! {
     max_payload_mb: Option<usize> = "SAGEMAKER_MAX_PAYLOAD_IN_MB" or "", optional(whole);
     /// Largest size in MB that a request may unfold to: decompressed, an unpacked npz archive, a sparse array made dense. As large as a request body if not set, 1024 where that has no limit.
     max_unpacked_mb: Option<usize> = "PLIMSOLL_MAX_UNPACKED_MB" or "", optional(at_least_one);
+    /// Largest size in MB of all request bodies in the container together; half of its memory if not set.
+    max_bodies_mb: Option<usize> = "PLIMSOLL_MAX_BODIES_MB" or "", optional(at_least_one);
     /// Largest total of a request's header names and values in bytes.
     max_header_bytes: usize = "PLIMSOLL_MAX_HEADER_BYTES" or "65536", at_least_one;
     /// Seconds that a request may take, queue included, or each part of a streamed reply; 60 if not set.
@@ -99,6 +101,8 @@ settings! {
     log: Format = "PLIMSOLL_LOG" or "text", log_format;
     /// Model executions at the same time; chosen by measurement if not set.
     slots: Option<NonZeroUsize> = "PLIMSOLL_SLOTS" or "", optional(threads);
+    /// Another name of `PLIMSOLL_SLOTS`, which wins: AWS's own servers have it.
+    workers: Option<NonZeroUsize> = "SAGEMAKER_MODEL_SERVER_WORKERS" or "", optional(threads);
     /// Threads of one model execution; chosen by measurement if not set.
     intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(threads);
     /// Requests that may wait for a slot; one more is refused with 503.
@@ -286,12 +290,17 @@ impl Settings {
                 cpus: limits.cpus,
                 cpus_reason: limits.cpus_reason.clone(),
                 memory_bytes: limits.memory_bytes,
-                slots: self.slots,
+                slots: self.slots.or(self.workers),
                 intra_op_threads: self.intra_op_threads,
             },
             queue_limit: self.queue_limit,
             max_request_bytes,
             max_unpacked_bytes,
+            max_bodies_bytes: match (self.max_bodies_mb, limits.memory_bytes) {
+                (Some(mb), _) => mb.saturating_mul(1024 * 1024),
+                (None, Some(bytes)) => usize::try_from(bytes / 2).unwrap_or(usize::MAX),
+                (None, None) => defaults.max_bodies_bytes,
+            },
             max_header_bytes: self.max_header_bytes,
             request_limit,
             default_accept: self.default_accept.clone(),

@@ -52,6 +52,7 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "WARNING"),
         ("PLIMSOLL_LOG", "xml", "text or json"),
         ("PLIMSOLL_SLOTS", "two", "from 1 to 1024"),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "all", "from 1 to 1024"),
         ("PLIMSOLL_INTRA_OP_THREADS", "0", "from 1 to 1024"),
         ("PLIMSOLL_QUEUE_LIMIT", "0", "1 or more"),
         (
@@ -62,6 +63,7 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
         ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
         ("PLIMSOLL_MAX_UNPACKED_MB", "0", "1 or more"),
+        ("PLIMSOLL_MAX_BODIES_MB", "none", "1 or more"),
         ("PLIMSOLL_MAX_HEADER_BYTES", "-1", "1 or more"),
         ("PLIMSOLL_STREAM_RECORDS", "many", "a whole number"),
         ("PLIMSOLL_METRICS_FLUSH", "always", "timer or request"),
@@ -158,7 +160,7 @@ fn flags_are_read_in_any_case_and_an_empty_one_is_off() {
 }
 
 #[test]
-fn the_time_limit_has_two_names() {
+fn settings_with_two_names_take_the_better_known_one() {
     let limits = sidecar::limits();
     let limit = |pairs: &[(&str, &str)]| {
         read(pairs)
@@ -171,6 +173,13 @@ fn the_time_limit_has_two_names() {
         "SAGEMAKER_MODEL_SERVER_TIMEOUT",
         "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
     );
+    let slots = |pairs: &[(&str, &str)]| {
+        let budget = read(pairs).unwrap().inference(&limits).budget;
+        budget.slots.map(NonZeroUsize::get)
+    };
+    let workers = ("SAGEMAKER_MODEL_SERVER_WORKERS", "3");
+    assert_eq!(slots(&[workers]), Some(3));
+    assert_eq!(slots(&[workers, ("PLIMSOLL_SLOTS", "2")]), Some(2));
     assert_eq!(limit(&[(long, "7")]), 7);
     assert_eq!(limit(&[(short, "5"), (long, "7")]), 5);
 }

@@ -191,6 +191,33 @@ pub struct Decoded {
     pub reply: ReplyHint,
 }
 
+/// Whether a body of this type may take much longer to read than its own size tells, so that even a
+/// short one is not to be read where others wait. JSON does so by sparse records alone
+/// ([`may_be_sparse`]); text in npy takes some sixty times its bytes, which is little for a short body.
+#[must_use]
+pub fn may_unfold(intake: &Intake<'_>) -> bool {
+    let format = intake
+        .content_type
+        .map(media::essence)
+        .and_then(media::format_of);
+    matches!(format, Some(Format::Npz | Format::RecordIo))
+}
+
+/// Whether a JSON or JSON Lines body may hold a sparse record, a few bytes of which state millions of
+/// zeros: only then does JSON become many times its own size. Told by whether the text can hold the
+/// key `keys` at all; what it unfolds to is bounded by [`Intake::unpacked_limit`] either way.
+#[must_use]
+pub fn may_be_sparse(intake: &Intake<'_>, body: &[u8]) -> bool {
+    let essence = intake.content_type.map(media::essence).unwrap_or_default();
+    match media::format_of(essence) {
+        Some(Format::Json | Format::JsonLines) | None => {
+            // An escape could spell the word.
+            memchr::memchr(b'\\', body).is_some() || memchr::memmem::find(body, b"keys").is_some()
+        }
+        Some(_) => false,
+    }
+}
+
 /// Reads a request body. A missing content type means JSON where the body is JSON; parameters and
 /// case are ignored, but for `json-header-size`. A model without inputs takes an empty body of any
 /// type.
@@ -243,26 +270,6 @@ pub fn decode(
         Some(Format::Octets) => plain(octets::decode(&body, signature)?, Format::Json),
         None if json::is_json(&body) => json::decode(&body, signature, limit),
         None => Err(DecodeError::MissingContentType),
-    }
-}
-
-/// Whether a body may become tensors of many times its own size, so that even a short one is not to
-/// be read where others wait: an archive unpacks, and a sparse record of a few bytes may state
-/// millions of zeros. Judged by the type; for JSON and JSON Lines, whose dense forms take no more than
-/// a few times their text, by whether the text can hold the `keys` of a sparse record at all. How
-/// much it becomes is bounded by [`Intake::unpacked_limit`] in every case.
-///
-/// Text in npy takes some sixty times its bytes, which is little for a body that is short.
-#[must_use]
-pub fn may_unfold(intake: &Intake<'_>, body: &[u8]) -> bool {
-    let essence = intake.content_type.map(media::essence).unwrap_or_default();
-    match media::format_of(essence) {
-        Some(Format::Npz | Format::RecordIo) => true,
-        // An escape could spell the word.
-        Some(Format::Json | Format::JsonLines) | None => {
-            memchr::memchr(b'\\', body).is_some() || memchr::memmem::find(body, b"keys").is_some()
-        }
-        Some(Format::Csv | Format::Npy | Format::Triton | Format::Octets) => false,
     }
 }
 

@@ -272,18 +272,20 @@ fn an_input_of_endless_axes_is_refused_by_every_format_that_states_a_shape() {
 
 #[test]
 fn what_may_unfold_is_told_by_type_and_by_sparse_records() {
-    let unfolds = |content_type, body: &str| may_unfold(&Intake::of(content_type), body.as_bytes());
     let sparse =
+        |content_type, body: &str| may_be_sparse(&Intake::of(content_type), body.as_bytes());
+    let body =
         "{\"instances\":[{\"data\":{\"features\":{\"keys\":[0],\"shape\":[9],\"values\":[1]}}}]}";
     for name in ["application/json; charset=utf-8", "application/x-ndjson"] {
-        assert!(unfolds(Some(name), sparse));
-        assert!(unfolds(Some(name), &sparse.replace("keys", "k\\u0065ys")));
-        assert!(!unfolds(Some(name), "[[1,2,3,4]]"));
+        assert!(sparse(Some(name), body));
+        assert!(sparse(Some(name), &body.replace("keys", "k\\u0065ys")));
+        assert!(!sparse(Some(name), "[[1,2,3,4]]"));
     }
-    assert!(unfolds(None, sparse));
-    assert!(unfolds(Some("application/x-npz"), ""));
-    assert!(unfolds(Some("application/x-recordio-protobuf"), ""));
-    for format in [Format::Csv, Format::Npy, Format::Triton, Format::Octets] {
-        assert!(!unfolds(Some(format.media_type()), sparse));
+    assert!(sparse(None, body));
+    assert!(!sparse(Some("text/csv"), body));
+    for format in Format::ALL {
+        let unfolds = matches!(format, Format::Npz | Format::RecordIo);
+        let intake = Intake::of(Some(format.media_type()));
+        assert_eq!(may_unfold(&intake), unfolds, "{format:?}");
     }
 }

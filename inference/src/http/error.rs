@@ -11,8 +11,8 @@ use crate::codec::{DecodeError, EncodeError, NotAcceptable};
 use crate::runtime::RunError;
 use crate::scheduler::SubmitError;
 
-/// The platform relays 2048 characters of an error.
-const MAX_ERROR_BYTES: usize = 1800;
+/// The platform relays 2048 characters of an error; this is the body's part of them.
+const MAX_ERROR_BYTES: usize = 2000;
 
 /// Everything that is answered with something else than 200.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub enum HttpError {
     MethodNotAllowed { method: Method, allow: &'static str },
     #[error("the request body is larger than the limit of {limit} bytes (SAGEMAKER_MAX_REQUEST_SIZE sets it)")]
     TooLarge { limit: usize },
+    #[error("there is no room for the request body beside those of other requests: together they may take {limit} bytes (PLIMSOLL_MAX_BODIES_MB sets it)")]
+    NoRoom { limit: usize },
     #[error("the request body ended before it was complete")]
     BodyCutOff,
     #[error("the request body did not arrive within {0:?}")]
@@ -49,6 +51,10 @@ pub enum HttpError {
     HeaderTwice { name: HeaderName },
     #[error("the request has both content-length and transfer-encoding; expected one of them")]
     TwoLengths,
+    #[error("transfer encoding {0:?} is not supported; expected chunked alone")]
+    TransferEncoding(String),
+    #[error("next_page_token {0:?} belongs to no list; there is one page")]
+    PageToken(String),
     #[error("the request's headers take {bytes} bytes, more than the limit of {limit} (PLIMSOLL_MAX_HEADER_BYTES sets it)")]
     HeadersTooLarge { bytes: usize, limit: usize },
     #[error("header x-amzn-sagemaker-custom-attributes has {bytes} bytes; expected at most {limit} visible ascii characters")]
@@ -72,9 +78,10 @@ pub enum HttpError {
 impl From<&HttpError> for StatusCode {
     fn from(error: &HttpError) -> Self {
         match error {
-            HttpError::NotReady | HttpError::Leaving | HttpError::Stuck(_) => {
-                Self::SERVICE_UNAVAILABLE
-            }
+            HttpError::NotReady
+            | HttpError::Leaving
+            | HttpError::Stuck(_)
+            | HttpError::NoRoom { .. } => Self::SERVICE_UNAVAILABLE,
             HttpError::NotFound { .. } | HttpError::UnknownModel { .. } => Self::NOT_FOUND,
             HttpError::MethodNotAllowed { .. } => Self::METHOD_NOT_ALLOWED,
             HttpError::TooLarge { .. } | HttpError::Unpacked { .. } => Self::PAYLOAD_TOO_LARGE,
@@ -84,6 +91,8 @@ impl From<&HttpError> for StatusCode {
             | HttpError::Header { .. }
             | HttpError::HeaderTwice { .. }
             | HttpError::TwoLengths
+            | HttpError::TransferEncoding(_)
+            | HttpError::PageToken(_)
             | HttpError::CustomAttributes { .. }
             | HttpError::Session
             | HttpError::MultiModel(_)
@@ -122,9 +131,10 @@ fn whole_seconds(duration: &Duration) -> String {
 /// When a caller may try again.
 fn retry_after(error: &HttpError) -> Option<Duration> {
     match error {
-        HttpError::NotReady | HttpError::Leaving | HttpError::Stuck(_) => {
-            Some(Duration::from_secs(1))
-        }
+        HttpError::NotReady
+        | HttpError::Leaving
+        | HttpError::Stuck(_)
+        | HttpError::NoRoom { .. } => Some(Duration::from_secs(1)),
         HttpError::Submit(SubmitError::QueueFull { retry_after, .. }) => Some(*retry_after),
         HttpError::Submit(SubmitError::Hopeless { wait, .. }) => Some(*wait),
         HttpError::Submit(SubmitError::Leaving | SubmitError::Run(RunError::OutOfMemory(_))) => {
@@ -134,31 +144,41 @@ fn retry_after(error: &HttpError) -> Option<Duration> {
     }
 }
 
-/// The response to a request that is refused or failed.
-pub fn refusal(error: &HttpError) -> Response {
-    let status = StatusCode::from(error);
-    let mut text = error.to_string();
-    if text.len() > MAX_ERROR_BYTES {
-        let end = (0..=MAX_ERROR_BYTES)
-            .rfind(|&end| text.is_char_boundary(end))
-            .unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
+/// The body of a refusal, whose text is cut to so many bytes.
+fn written(text: &str, most: usize, status: StatusCode) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Refusal<'t> {
         error: &'t str,
         code: u16,
     }
-    let mut body = Vec::with_capacity(text.len() + 32);
-    let written = serde_json::to_writer(
-        &mut body,
-        &Refusal {
-            error: &text,
-            code: status.as_u16(),
-        },
-    );
+    let end = (0..=most.min(text.len())).rfind(|&end| text.is_char_boundary(end));
+    let cut = end.and_then(|end| text.get(..end)).unwrap_or_default();
+    let shortened;
+    let error = if cut.len() < text.len() {
+        shortened = format!("{cut}…");
+        &shortened
+    } else {
+        cut
+    };
+    let mut body = Vec::with_capacity(error.len() + 32);
+    let refusal = Refusal {
+        error,
+        code: status.as_u16(),
+    };
+    let written = serde_json::to_writer(&mut body, &refusal);
     debug_assert!(written.is_ok(), "a struct of text and number always writes");
+    body
+}
+
+/// The response to a request that is refused or failed.
+pub fn refusal(error: &HttpError) -> Response {
+    let status = StatusCode::from(error);
+    let text = error.to_string();
+    // Escapes can make a text six times as long as it is.
+    let body = (0..)
+        .map(|halvings| written(&text, MAX_ERROR_BYTES >> halvings, status))
+        .find(|body| body.len() <= MAX_ERROR_BYTES)
+        .unwrap_or_default();
     let mut response = reply(status, "application/json", body);
     if let Some(after) = retry_after(error) {
         // Whole seconds, at least one: zero would mean at once, into the same queue.
@@ -173,6 +193,7 @@ pub fn refusal(error: &HttpError) -> Response {
             | HttpError::BodyCutOff
             | HttpError::BodyTooSlow(_)
             | HttpError::TwoLengths
+            | HttpError::TransferEncoding(_)
             | HttpError::HeadersTooLarge { .. }
     ) {
         // What is left of the body is not read.
@@ -190,13 +211,17 @@ mod tests {
 
     #[tokio::test]
     async fn refusals_are_short_json_that_name_the_status() {
-        let long = HttpError::Decode(DecodeError::Unreadable("ü\n".repeat(4000)));
-        let response = refusal(&long);
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert!(body.len() <= 4000, "{}", body.len());
-        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(json["code"], 400);
+        for long in ["ü\n", "\u{1}", "a", "🦀"] {
+            let long = HttpError::Decode(DecodeError::Unreadable(long.repeat(4000)));
+            let response = refusal(&long);
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert!((500..=2000).contains(&body.len()), "{}", body.len());
+            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(json["code"], 400);
+        }
+        let body = written("short", 2000, StatusCode::BAD_REQUEST);
+        assert_eq!(body, b"{\"error\":\"short\",\"code\":400}");
     }
 
     #[test]

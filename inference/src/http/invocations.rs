@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::{header, HeaderValue, Request, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{header, HeaderValue, Request, StatusCode, Version};
 use axum::response::Response;
 use hyper::body::Incoming;
 use metrics::Gauge;
@@ -12,11 +13,11 @@ use super::encoding::Coding;
 use super::error::{refusal, HttpError};
 use super::headers::{self, Asked, CUSTOM_ATTRIBUTES, JSON_HEADER_SIZE};
 use super::kserve::check_name;
-use super::{body, reply, stream, App};
+use super::{body, reply, stream, App, Open};
 use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
 use crate::ready::Model;
 use crate::scheduler::{micros, Allowance};
-use crate::tensor::Value;
+use crate::tensor::{Data, Value};
 
 /// Bodies and outputs above this size are read and written off the event loop: at about 500 MB/s
 /// that is when `/ping` would begin to notice.
@@ -58,16 +59,38 @@ enum Answer {
     Parts(Response),
 }
 
-/// Serves one request and counts it.
-pub async fn invocations(app: &Arc<App>, request: Request<Incoming>, route: Route) -> Response {
+/// Serves one request and counts it. `open` ends when its reply is computed.
+pub async fn invocations(
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    route: Route,
+    open: Open,
+) -> Response {
     let arrived = Instant::now();
     let metrics = &app.metrics;
     let in_flight = InFlight::enter(&metrics.concurrency);
-    let custom_attributes = request.headers().get(CUSTOM_ATTRIBUTES).cloned();
-    let (mut response, is_whole) = match answer(app, request, arrived, &route, in_flight).await {
+    let (head, incoming) = request.into_parts();
+    let custom_attributes = head.headers.get(CUSTOM_ATTRIBUTES).cloned();
+    let mut incoming = Some(incoming);
+    // Until here is done with the request, its body included; a streamed reply takes it over.
+    let mut taken = Some(Taken {
+        arrived,
+        _in_flight: in_flight,
+        _open: open,
+    });
+    let answered = answer(app, &head, &mut incoming, arrived, &route, &mut taken).await;
+    let (mut response, is_whole) = match answered {
         Ok(Answer::Whole(response)) => (response, true),
         Ok(Answer::Parts(response)) => (response, false),
         Err(error) => {
+            // Refused by its head: many clients look for the answer only after they have sent the
+            // body, those excepted who wait for permission.
+            match incoming.take() {
+                Some(body) if !head.headers.contains_key(header::EXPECT) => {
+                    body::discard(body).await;
+                }
+                _ => {}
+            }
             let response = refusal(&error);
             if response.status().is_client_error() {
                 metrics.client_errors.increment(1);
@@ -96,24 +119,25 @@ pub async fn invocations(app: &Arc<App>, request: Request<Incoming>, route: Rout
     response
 }
 
+/// What is held for a request until its reply is computed.
+pub struct Taken {
+    pub arrived: Instant,
+    pub _in_flight: InFlight,
+    pub _open: Open,
+}
+
 async fn answer(
     app: &Arc<App>,
-    request: Request<Incoming>,
+    head: &Parts,
+    incoming: &mut Option<Incoming>,
     arrived: Instant,
     route: &Route,
-    in_flight: InFlight,
+    taken: &mut Option<Taken>,
 ) -> Result<Answer, HttpError> {
-    if app.ready.is_multi_model() {
-        return Err(HttpError::MultiModel(
-            "this is a multi-model container: a request names its model, \
-             as in POST /models/{name}/invoke",
-        ));
-    }
-    let model = app.ready.model().ok_or(HttpError::NotReady)?;
+    let model = app.model()?;
     if let Route::Infer { model: found } = route {
         check_name(model, found)?;
     }
-    let (head, incoming) = request.into_parts();
     let asked = Asked::read(&head.headers, app.limits.header_bytes)?;
     if let Some(id) = asked.inference_id {
         tracing::debug!(inference_id = ?id.chars().take(64).collect::<String>(), "invocation");
@@ -129,21 +153,27 @@ async fn answer(
         unpacked_limit: app.limits.unpacked_bytes,
     };
     let offset = codec::data_offset(&intake);
-    let mut body = body::collect(app, &asked, incoming, arrived, offset).await?;
+    let (mut body, place) = match incoming.take() {
+        Some(incoming) => body::collect(app, &asked, incoming, arrived, offset).await?,
+        None => Default::default(),
+    };
     let taken_in = Instant::now();
+    if let Some(coding) = coding {
+        let limit = app.limits.unpacked_bytes;
+        // Few bytes may stand for many.
+        body = off_the_loop(usize::MAX, || coding.decompress(&body, limit))?;
+    }
     if body.is_empty() && app.batch && !model.signature.inputs.is_empty() {
         let mut nothing = reply(StatusCode::NO_CONTENT, "application/json", Vec::new());
         nothing.headers_mut().remove(header::CONTENT_TYPE);
         return Ok(Answer::Whole(nothing));
     }
-    if let Some(coding) = coding {
-        let limit = app.limits.unpacked_bytes;
-        // Eight times as many bytes come out of a usual text.
-        let unpacked = body.len().saturating_mul(8);
-        body = off_the_loop(unpacked, || coding.decompress(&body, limit))?;
-    }
 
-    let decoded = off_the_loop(body.len(), || codec::decode(intake, body, &model.signature))?;
+    let size = match codec::may_unfold(&intake) {
+        true => usize::MAX,
+        false => body.len(),
+    };
+    let decoded = off_the_loop(size, || codec::decode(intake, body, &model.signature))?;
     let choice = match route {
         Route::Invocations => codec::negotiate(
             asked.accept.as_deref(),
@@ -159,9 +189,14 @@ async fn answer(
     let coding = Coding::accepted(asked.accept_encoding.as_deref());
     let decoded_at = Instant::now();
 
-    if let Some(parts) = stream::parts(app, model, choice, &decoded.inputs) {
+    // HTTP/1.0 has no chunks: there a reply that was cut off would look whole.
+    let parts = match head.version {
+        Version::HTTP_11 => stream::parts(app, model, choice, &decoded.inputs),
+        _ => None,
+    };
+    if let Some((parts, taken)) = parts.and_then(|parts| Some((parts, taken.take()?))) {
         let intake_time = decoded_at.duration_since(taken_in);
-        let stream = stream::Stream::new(app, decoded, parts, arrived, intake_time, in_flight);
+        let stream = stream::Stream::new(app, decoded, parts, intake_time, (taken, place));
         return stream.begin(choice).await.map(Answer::Parts);
     }
 
@@ -182,6 +217,7 @@ async fn answer(
     })?;
     let codec_time = decoded_at.duration_since(taken_in) + ran.ended.elapsed();
     app.metrics.codec_latency.record(micros(codec_time));
+    drop(place);
     Ok(Answer::Whole(response))
 }
 
@@ -242,12 +278,17 @@ pub fn output_bytes(outputs: &[Value]) -> usize {
     outputs
         .iter()
         .map(|output| match output {
-            Value::Tensor(tensor) | Value::Maps { values: tensor, .. } => {
-                tensor.data().len() * tensor.element_type().size().unwrap_or(16)
-            }
+            Value::Tensor(tensor) | Value::Maps { values: tensor, .. } => data_bytes(tensor.data()),
             Value::Sequence(members) => output_bytes(members),
-            Value::Map { values, .. } => values.data().len() * 16,
+            Value::Map { values, .. } => values.data().len() * 16 + data_bytes(values.data()),
             Value::Absent => 0,
         })
         .sum()
+}
+
+fn data_bytes(data: &Data) -> usize {
+    match data {
+        Data::String(strings) => strings.iter().map(|string| 16 + string.len()).sum(),
+        data => data.len() * data.element_type().size().unwrap_or(1),
+    }
 }

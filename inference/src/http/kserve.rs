@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
@@ -97,7 +97,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// The model of this name, once it is there.
 fn named<'a>(app: &'a App, name: &str) -> Result<&'a Model, HttpError> {
-    let model = app.ready.model().ok_or(HttpError::NotReady)?;
+    let model = app.model()?;
     check_name(model, name)?;
     Ok(model)
 }
@@ -117,11 +117,8 @@ pub fn check_name(model: &Model, found: &str) -> Result<(), HttpError> {
 }
 
 /// `GET /v2/models/{name}`: what it takes and gives.
-pub async fn model(
-    State(app): State<Arc<App>>,
-    Path(path): Path<Vec<(String, String)>>,
-) -> Response {
-    match named(&app, name_in(&path)) {
+pub async fn model(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    match named(&app, &name_in(uri.path())) {
         Ok(model) => json(&Metadata {
             name: &model.name,
             versions: [VERSION],
@@ -134,21 +131,25 @@ pub async fn model(
 }
 
 /// `GET /v2/models/{name}/ready`
-pub async fn model_ready(
-    State(app): State<Arc<App>>,
-    Path(path): Path<Vec<(String, String)>>,
-) -> Response {
-    match named(&app, name_in(&path)).and_then(|_| app.health()) {
+pub async fn model_ready(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    match named(&app, &name_in(uri.path())).and_then(|_| app.health()) {
         Ok(()) => empty(),
         Err(error) => refusal(&error),
     }
 }
 
-/// The parameter `{name}`; the version, where the path has one, is not looked at: there is one.
-fn name_in(path: &[(String, String)]) -> &str {
-    path.iter()
-        .find(|(parameter, _)| parameter == "name")
-        .map_or("", |(_, name)| name)
+/// The name in a path below `/v2/models/`; the version, where the path has one, is not looked at:
+/// there is one.
+fn name_in(path: &str) -> String {
+    let below = path.strip_prefix("/v2/models/").unwrap_or_default();
+    decoded(below.split('/').next().unwrap_or_default())
+}
+
+/// A part of a path as the text that it stands for; what is no text stands for no model.
+fn decoded(part: &str) -> String {
+    percent_encoding::percent_decode_str(part)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// The model's name in `/v2/models/{name}/infer` or `/v2/models/{name}/versions/{version}/infer`.
@@ -162,11 +163,7 @@ pub fn infer_path(path: &str) -> Option<String> {
         (Some("versions"), Some(version), None) => !version.is_empty(),
         _ => false,
     };
-    is_infer.then(|| {
-        percent_encoding::percent_decode_str(name)
-            .decode_utf8_lossy()
-            .into_owned()
-    })
+    is_infer.then(|| decoded(name))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The routes. With [`server`](crate::server), the only room that knows axum and status codes.
 
+mod activity;
 mod body;
 mod encoding;
 mod error;
+mod framing;
 mod headers;
 mod invocations;
 mod kserve;
@@ -13,13 +15,13 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{header, HeaderValue, Method, Request, StatusCode};
+use axum::http::{header, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::Router;
@@ -27,9 +29,13 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use crate::config::Transform;
-use crate::ready::Ready;
+use crate::ready::{Model, Ready};
 use crate::telemetry::HttpMetrics;
+pub use activity::Activity;
+use activity::{Open, Sending};
+pub use body::Room;
 use error::{refusal, HttpError};
+pub use framing::Framed;
 use invocations::{invocations, Route};
 
 /// How much of everything is taken.
@@ -71,11 +77,24 @@ pub struct App {
     pub first_good_ping: Arc<AtomicBool>,
     /// Where timers may stand still between requests: sees the metrics off with each reply.
     pub flush: Option<Flush>,
+    /// What all request bodies together may take.
+    pub room: Room,
     /// Handles of this room.
     pub metrics: HttpMetrics,
 }
 
 impl App {
+    /// The one model.
+    fn model(&self) -> Result<&Model, HttpError> {
+        if self.ready.is_multi_model() {
+            return Err(HttpError::MultiModel(
+                "this is a multi-model container without a model: \
+                 models cannot be loaded by this version",
+            ));
+        }
+        self.ready.model().ok_or(HttpError::NotReady)
+    }
+
     /// Whether a request would be answered now.
     fn health(&self) -> Result<(), HttpError> {
         if self.ready.is_leaving() {
@@ -84,7 +103,7 @@ impl App {
         if self.ready.is_multi_model() {
             return Ok(());
         }
-        let model = self.ready.model().ok_or(HttpError::NotReady)?;
+        let model = self.model()?;
         match model.scheduler.stuck(self.limits.request) {
             Some(since) => Err(HttpError::Stuck(since)),
             None => Ok(()),
@@ -101,47 +120,6 @@ pub struct Routes {
     app: Arc<App>,
     router: Router,
     activity: Arc<Activity>,
-}
-
-/// What one connection is doing, for whoever decides when it has been quiet for too long.
-#[derive(Debug, Default)]
-pub struct Activity {
-    heads: AtomicU64,
-    open: AtomicU64,
-}
-
-impl Activity {
-    /// A request's head has come in.
-    pub fn begin(&self) {
-        self.heads.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Its reply is there, or its caller is gone.
-    pub fn end(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Requests so far.
-    #[must_use]
-    pub fn heads(&self) -> u64 {
-        self.heads.load(Ordering::Relaxed)
-    }
-
-    /// Whether a request is being served.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Ends its request when it is dropped.
-struct Open(Arc<Activity>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.end();
-    }
 }
 
 impl Routes {
@@ -168,28 +146,40 @@ impl hyper::service::Service<Request<Incoming>> for Routes {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.activity.begin();
-        let open = Open(Arc::clone(&self.activity));
-        if request.method() == Method::POST {
-            if request.uri().path() == "/invocations" {
-                let app = Arc::clone(&self.app);
-                return Box::pin(async move {
-                    let _open = open;
-                    Ok(invocations(&app, request, Route::Invocations).await)
-                });
-            }
-            if let Some(model) = kserve::infer_path(request.uri().path()) {
-                let app = Arc::clone(&self.app);
-                return Box::pin(async move {
-                    let _open = open;
-                    Ok(invocations(&app, request, Route::Infer { model }).await)
-                });
-            }
+        let activity = Arc::clone(&self.activity);
+        let open = Open::begin(&activity);
+        if activity.is_doubtful() {
+            return Box::pin(async move {
+                let _open = open;
+                Ok(refusal(&HttpError::TwoLengths))
+            });
         }
-        let answer = self.router.clone().oneshot(request);
+        let path = request.uri().path();
+        let route = match *request.method() {
+            Method::POST if path == "/invocations" => Some(Route::Invocations),
+            Method::POST => kserve::infer_path(path).map(|model| Route::Infer { model }),
+            _ => None,
+        };
+        if let Some(route) = route {
+            let app = Arc::clone(&self.app);
+            return Box::pin(async move {
+                let response = invocations(&app, request, route, open).await;
+                Ok(Sending::watch(response, activity))
+            });
+        }
+        let router = self.router.clone();
         Box::pin(async move {
             let _open = open;
-            answer.await
+            // Nobody here reads a body. A caller who sends one all the same may not look for the
+            // answer before it is sent.
+            let (head, incoming) = request.into_parts();
+            if !head.headers.contains_key(header::EXPECT) {
+                body::discard(incoming).await;
+            }
+            let response = router
+                .oneshot(Request::from_parts(head, Body::empty()))
+                .await?;
+            Ok(Sending::watch(response, activity))
         })
     }
 }
@@ -203,7 +193,7 @@ fn router(app: Arc<App>) -> Router {
             "/execution-parameters",
             get(transform::execution_parameters),
         )
-        .route("/models", get(models))
+        .route("/models", get(models).fallback(not_found))
         .route("/v2", get(kserve::server))
         .route("/v2/health/live", get(kserve::live))
         .route("/v2/health/ready", get(kserve::ready))
@@ -238,7 +228,14 @@ async fn ping(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /models`: the one model; none yet in multi-model mode, where the platform asks for the list
 /// as often as for `/ping`.
-async fn models(State(app): State<Arc<App>>) -> Response {
+async fn models(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let token = uri.query().unwrap_or_default().split('&').find_map(|pair| {
+        pair.strip_prefix("next_page_token=")
+            .map(|token| token.chars().take(64).collect())
+    });
+    if let Some(token) = token {
+        return refusal(&HttpError::PageToken(token));
+    }
     #[derive(serde::Serialize)]
     struct Entry<'m> {
         #[serde(rename = "modelName")]
@@ -271,14 +268,14 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], (app.page)()).into_response()
 }
 
-async fn not_found(method: Method, uri: axum::http::Uri) -> Response {
+async fn not_found(method: Method, uri: Uri) -> Response {
     refusal(&HttpError::NotFound {
         method,
         path: uri.path().chars().take(200).collect(),
     })
 }
 
-async fn method_not_allowed(method: Method, uri: axum::http::Uri) -> Response {
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let allow = match uri.path() {
         "/invocations" => "POST",
         "/ping" => "GET, POST",

@@ -9,6 +9,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -20,8 +21,9 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
+use super::body::Place;
 use super::error::HttpError;
-use super::invocations::{off_the_loop, output_bytes, setting, InFlight};
+use super::invocations::{off_the_loop, output_bytes, setting, Taken};
 use super::App;
 use crate::codec::{self, Choice, Decoded, Dialect, Format};
 use crate::model::Batch;
@@ -68,9 +70,10 @@ pub struct Stream {
     inputs: Vec<Tensor>,
     dialect: Dialect,
     parts: Parts,
-    arrived: Instant,
     codec_time: Duration,
-    in_flight: InFlight,
+    taken: Taken,
+    /// The request's body, which inputs may still lie in.
+    _place: Place,
 }
 
 impl Stream {
@@ -78,18 +81,17 @@ impl Stream {
         app: &Arc<App>,
         decoded: Decoded,
         parts: Parts,
-        arrived: Instant,
         codec_time: Duration,
-        in_flight: InFlight,
+        (taken, place): (Taken, Place),
     ) -> Self {
         Self {
             app: Arc::clone(app),
             inputs: decoded.inputs,
             dialect: decoded.reply.dialect,
             parts,
-            arrived,
             codec_time,
-            in_flight,
+            taken,
+            _place: place,
         }
     }
 
@@ -99,14 +101,18 @@ impl Stream {
     /// What is wrong with the first part.
     pub async fn begin(mut self, choice: Choice) -> Result<Response, HttpError> {
         let first = match self.parts.next() {
-            Some(records) => self.part(records, self.arrived).await?,
+            Some(records) => self.part(records, self.taken.arrived).await?,
             None => Bytes::new(),
         };
         let (sender, receiver) = mpsc::channel(1);
         // There is room for it: the channel is new.
-        let _ = sender.try_send(Ok(first));
-        tokio::spawn(self.follow(sender));
-        let mut response = Response::new(Body::new(Receiving(receiver)));
+        let _ = sender.try_send(first);
+        let is_whole = Arc::new(AtomicBool::new(false));
+        tokio::spawn(self.follow(sender, Arc::clone(&is_whole)));
+        let mut response = Response::new(Body::new(Receiving {
+            parts: receiver,
+            is_whole,
+        }));
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(
             header::CONTENT_TYPE,
@@ -115,40 +121,47 @@ impl Stream {
         Ok(response)
     }
 
-    /// Computes and sends the parts after the first, as fast as the caller reads.
-    async fn follow(mut self, sender: mpsc::Sender<io::Result<Bytes>>) {
-        let limit = self.app.limits.request;
-        while let Some(records) = self.parts.next() {
-            // The caller reads, or is gone, or holds a slot's work for longer than a request may.
-            match tokio::time::timeout(limit, sender.reserve()).await {
-                Ok(Ok(place)) => match self.part(records, Instant::now()).await {
-                    Ok(part) => place.send(Ok(part)),
-                    Err(error) => {
-                        tracing::warn!("a streamed reply was cut off: {error}");
-                        self.app.metrics.server_errors.increment(1);
-                        place.send(Err(io::Error::other(error.to_string())));
-                        break;
-                    }
-                },
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
+    /// Computes and sends the parts after the first, as fast as the caller reads. Only a reply that
+    /// `is_whole` ends well.
+    async fn follow(mut self, sender: mpsc::Sender<Bytes>, is_whole: Arc<AtomicBool>) {
+        let outcome = self.send(&sender).await;
+        is_whole.store(outcome.is_ok(), Ordering::Release);
         drop(sender);
         let metrics = &self.app.metrics;
+        match outcome {
+            Ok(()) | Err(Cut::Gone) => {}
+            Err(cut) => {
+                tracing::warn!("a streamed reply was cut off: {cut}");
+                metrics.server_errors.increment(1);
+            }
+        }
         metrics.invocations.increment(1);
         metrics.codec_latency.record(micros(self.codec_time));
-        metrics
-            .request_latency
-            .record(micros(self.arrived.elapsed()));
-        drop(self.in_flight);
-        if let Some(flush) = &self.app.flush {
+        let took = self.taken.arrived.elapsed();
+        metrics.request_latency.record(micros(took));
+        let flush = self.app.flush.clone();
+        drop(self);
+        if let Some(flush) = flush {
             flush().await;
         }
     }
 
+    async fn send(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<(), Cut> {
+        let limit = self.app.limits.request;
+        while let Some(records) = self.parts.next() {
+            let place = tokio::time::timeout(limit, sender.reserve())
+                .await
+                .map_err(|_| Cut::NotRead(limit))?
+                .map_err(|_| Cut::Gone)?;
+            let part = self.part(records, Instant::now()).await?;
+            place.send(part);
+        }
+        Ok(())
+    }
+
     /// Runs the model on some records and writes their lines.
     async fn part(&mut self, records: Range<usize>, begun: Instant) -> Result<Bytes, HttpError> {
-        let model = self.app.ready.model().ok_or(HttpError::NotReady)?;
+        let model = self.app.model()?;
         let inputs = self
             .inputs
             .iter()
@@ -171,8 +184,23 @@ impl Stream {
     }
 }
 
-/// The reply's body: parts as they come; an error cuts the reply off.
-struct Receiving(mpsc::Receiver<io::Result<Bytes>>);
+/// Why a streamed reply ends before it is whole.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("the caller hung up")]
+    Gone,
+    #[error("the caller read nothing for {0:?}")]
+    NotRead(Duration),
+    #[error(transparent)]
+    Part(#[from] HttpError),
+}
+
+/// The reply's body: parts as they come. An end without the last part is an error, which closes the
+/// connection before the reply looks whole.
+struct Receiving {
+    parts: mpsc::Receiver<Bytes>,
+    is_whole: Arc<AtomicBool>,
+}
 
 impl hyper::body::Body for Receiving {
     type Data = Bytes;
@@ -182,9 +210,11 @@ impl hyper::body::Body for Receiving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.0
-            .poll_recv(context)
-            .map(|part| part.map(|part| part.map(Frame::data)))
+        self.parts.poll_recv(context).map(|part| match part {
+            Some(part) => Some(Ok(Frame::data(part))),
+            None if self.is_whole.load(Ordering::Acquire) => None,
+            None => Some(Err(io::Error::other("the reply was cut off"))),
+        })
     }
 }
 

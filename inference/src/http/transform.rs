@@ -46,8 +46,9 @@ fn parameters(transform: &Transform, slots: usize) -> Parameters {
 
 /// Answers once the model is there: its slots are the concurrency.
 pub async fn execution_parameters(State(app): State<Arc<App>>) -> Response {
-    let Some(model) = app.ready.model() else {
-        return refusal(&HttpError::NotReady);
+    let model = match app.model() {
+        Ok(model) => model,
+        Err(error) => return refusal(&error),
     };
     match serde_json::to_vec(&parameters(&app.transform, model.scheduler.slots())) {
         Ok(body) => reply(StatusCode::OK, "application/json", body),

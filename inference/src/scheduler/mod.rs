@@ -15,7 +15,10 @@ mod gather;
 mod queue;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -252,7 +255,7 @@ impl Scheduler {
     #[must_use]
     pub fn stuck(&self, request_limit: Duration) -> Option<Duration> {
         let shared = &*self.shared;
-        if shared.running.load(Relaxed) < shared.slots.len() {
+        if shared.running.load(Acquire) < shared.slots.len() {
             return None;
         }
         let moved = Duration::from_nanos(shared.moved_nanos.load(Relaxed));
@@ -373,8 +376,9 @@ impl Shared {
         class: usize,
         start: Instant,
     ) -> (Result<Ran, SubmitError>, Instant) {
-        self.running.fetch_add(1, Relaxed);
+        // In this order: whoever sees the run must see that it began just now.
         self.moved(start);
+        self.running.fetch_add(1, Release);
         let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
         let ended = Instant::now();
         self.moved(ended);

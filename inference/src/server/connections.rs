@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use super::ServeError;
-use crate::http::{Activity, App, Routes};
+use crate::http::{Activity, App, Framed, Routes};
 
 /// Connections that may wait to be accepted: the platform wants each accepted within 250 ms.
 const BACKLOG: i32 = 1024;
@@ -88,8 +88,10 @@ async fn connection(
     // Replies are written whole; waiting for more of them only adds delay.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::default());
-    let connection = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), routes.counted_by(&activity));
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(
+        TokioIo::new(Framed::new(stream, &activity)),
+        routes.counted_by(&activity),
+    );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -110,7 +112,7 @@ async fn connection(
     }
 }
 
-/// Waits until a connection has had no open request for a moment.
+/// Waits until a connection has owed nobody a reply for a moment.
 async fn without_a_request(activity: &Activity) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -120,21 +122,22 @@ async fn without_a_request(activity: &Activity) {
     }
 }
 
-/// Waits until a connection has brought no request for two whole windows: it is idle, or its head
-/// drips in to hold us. One timer a connection; hyper's own would be set and taken back at every
+/// Waits until a connection has shown no sign of life for two whole windows: it is idle, its head
+/// drips in to hold us, or its caller does not read the reply. While a reply is computed nothing is
+/// expected of it. One timer a connection; hyper's own would be set and taken back at every
 /// request.
 async fn quiet(activity: &Activity) {
     let mut seen = None;
     let mut quiet_windows = 0;
     while quiet_windows < 2 {
         tokio::time::sleep(QUIET_WINDOW).await;
-        let heads = activity.heads();
-        if seen == Some(heads) && !activity.is_busy() {
+        let signs = activity.signs();
+        if seen == Some(signs) && !activity.is_computing() {
             quiet_windows += 1;
         } else {
             quiet_windows = 0;
         }
-        seen = Some(heads);
+        seen = Some(signs);
     }
 }
 
@@ -151,6 +154,22 @@ mod tests {
         quiet(&activity).await;
         let kept = begun.elapsed();
         assert!((80..=160).contains(&kept.as_secs()), "{kept:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_reads_slowly_is_waited_for_and_one_who_does_not_is_not() {
+        let activity = Arc::new(Activity::default());
+        let reading = async {
+            for _ in 0..20 {
+                tokio::time::sleep(QUIET_WINDOW).await;
+                activity.begin();
+                activity.end();
+            }
+        };
+        let begun = tokio::time::Instant::now();
+        tokio::join!(reading, quiet(&activity));
+        assert!(begun.elapsed() > 20 * QUIET_WINDOW, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < 24 * QUIET_WINDOW, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::http::{App, Flush, Limits};
+use crate::http::{App, Flush, Limits, Room};
 use crate::locate::LocateError;
 use crate::model::Signature;
 use crate::onnx_file::FileError;
@@ -141,6 +141,7 @@ pub fn serve(
         page: hooks.page,
         first_good_ping: hooks.first_good_ping,
         flush: hooks.flush,
+        room: Room::new(config.max_bodies_bytes),
         metrics: HttpMetrics::register(hooks.recorder),
     });
     let metrics = SchedulerMetrics::register(hooks.recorder);

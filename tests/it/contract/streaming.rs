@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 
 use crate::contract::process::labels;
-use crate::support::{http, Connection, Server};
+use crate::support::{eventually, http, Connection, Server};
 
 const LINES: &str = "application/jsonlines";
 
@@ -109,6 +109,98 @@ fn case_121_a_failure_after_the_first_chunk_breaks_the_connection() {
     let failed = crate::support::metric(&page, "plimsoll_server_errors_total");
     assert_eq!(failed, 1.0, "{page}");
     assert_eq!(server.ask(&json!([4])), json!([4.5]));
+}
+
+/// Lines of a kilobyte for the fixture `str`: a reply that no socket's buffers hold.
+fn long_lines(count: usize) -> String {
+    format!("\"{}\"\n", "x".repeat(1000)).repeat(count)
+}
+
+#[test]
+fn a_caller_who_stops_reading_does_not_get_a_reply_that_looks_whole() {
+    let server = Server::on("str")
+        .env("SAGEMAKER_MODEL_SERVER_TIMEOUT", "1")
+        .ready();
+    let mut connection = Connection::open(&server);
+    connection.patience(Duration::from_secs(30));
+    connection.send(&wishing_lines(&long_lines(40_000)));
+    assert_eq!(connection.reply_head().expect("a reply").status, 200);
+    eventually("the server gives up", Duration::from_secs(30), || {
+        server
+            .log()
+            .contains("the caller read nothing for 1s")
+            .then_some(())
+    });
+    let mut lines = 0;
+    while let Some(chunk) = connection.chunk() {
+        assert!(!chunk.is_empty(), "the final chunk says that all is well");
+        lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+    }
+    assert!((64..40_000).contains(&lines), "{lines}");
+    let page = server.get("/metrics").text();
+    assert_eq!(
+        crate::support::metric(&page, "plimsoll_server_errors_total"),
+        1.0
+    );
+}
+
+#[test]
+fn a_reply_that_is_read_slowly_is_finished_after_sigterm() {
+    let mut server = Server::on("str").ready();
+    // Both a streamed reply and a whole one; neither fits the sockets' buffers.
+    for accept in [LINES, "text/csv"] {
+        let mut connection = Connection::open(&server);
+        connection.patience(Duration::from_secs(30));
+        let headers = [("Content-Type", LINES), ("Accept", accept)];
+        connection.send(&http::post_with(&headers, long_lines(20_000)));
+        assert_eq!(connection.reply_head().expect("a reply").status, 200);
+        if accept == LINES {
+            server.signal("TERM");
+            // Longer than new requests are served, and than a connection may owe nothing.
+            let begun = Instant::now();
+            let mut lines = 0;
+            loop {
+                let chunk = connection.chunk().expect("a chunk, not an abrupt end");
+                if chunk.is_empty() {
+                    break;
+                }
+                lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            assert!(
+                begun.elapsed() > Duration::from_secs(5),
+                "{:?}",
+                begun.elapsed()
+            );
+            assert_eq!(lines, 20_000);
+            assert!(server.wait(Duration::from_secs(10)).success());
+            server = Server::on("str").ready();
+        } else {
+            server.signal("TERM");
+            std::thread::sleep(Duration::from_secs(6));
+            let reply = connection.rest(20_000 * 1001 - 1);
+            assert_eq!(reply.len(), 20_000 * 1001 - 1);
+            assert!(server.wait(Duration::from_secs(10)).success());
+        }
+    }
+}
+
+#[test]
+fn an_http_1_0_caller_gets_no_parts() {
+    use std::io::{Read, Write};
+    let server = Server::on("sum4").ready();
+    let body = "[1,2,3,4]\n".repeat(300);
+    let mut stream = server.connect();
+    let head = format!(
+        "POST /invocations HTTP/1.0\r\nContent-Type: {LINES}\r\nAccept: {LINES}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply");
+    assert!(reply.contains("content-length: 2100\r\n"), "{reply}");
+    assert_eq!(reply.matches("[10.0]\n").count(), 300);
 }
 
 #[test]

@@ -112,6 +112,14 @@ impl Connection {
         Some(reply)
     }
 
+    /// So many more bytes, or as many as come.
+    pub fn rest(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut part = self.stream.by_ref().take(count as u64);
+        let _ = part.read_to_end(&mut bytes);
+        bytes
+    }
+
     /// The next reply without its body; none if the server closes the connection instead.
     pub fn reply_head(&mut self) -> Option<Reply> {
         let status_line = self.line()?;
