@@ -25,6 +25,7 @@ mod text;
 mod triton;
 
 use bytes::Bytes;
+use memchr::memmem;
 
 pub use error::{DecodeError, EncodeError, NotAcceptable};
 pub use json::example;
@@ -211,11 +212,23 @@ pub fn may_be_sparse(intake: &Intake<'_>, body: &[u8]) -> bool {
     let essence = intake.content_type.map(media::essence).unwrap_or_default();
     match media::format_of(essence) {
         Some(Format::Json | Format::JsonLines) | None => {
-            // An escape could spell the word.
-            memchr::memchr(b'\\', body).is_some() || memchr::memmem::find(body, b"keys").is_some()
+            memmem::find(body, b"keys").is_some() || has_escaped_letters(body, b"keys")
         }
         Some(_) => false,
     }
+}
+
+/// Whether one of these letters stands in a JSON text as an escape, such as `\u006b`, which nobody
+/// writes who means no harm.
+fn has_escaped_letters(body: &[u8], letters: &[u8]) -> bool {
+    const ESCAPE: &[u8] = b"\\u00";
+    memmem::find_iter(body, ESCAPE).any(|at| {
+        let digits = body.get(at + ESCAPE.len()..at + ESCAPE.len() + 2);
+        let code = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        code.is_some_and(|code| letters.contains(&code))
+    })
 }
 
 /// Reads a request body. A missing content type means JSON where the body is JSON; parameters and

@@ -169,7 +169,8 @@ async fn answer(
         return Ok(Answer::Whole(nothing));
     }
 
-    let size = match codec::may_unfold(&intake) {
+    let unfolds = codec::may_unfold(&intake) || codec::may_be_sparse(&intake, &body);
+    let size = match unfolds {
         true => usize::MAX,
         false => body.len(),
     };
