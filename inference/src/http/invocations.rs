@@ -6,9 +6,11 @@ use std::time::Instant;
 use axum::http::request::Parts;
 use axum::http::{header, HeaderValue, Request, StatusCode, Version};
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use metrics::Gauge;
 
+use super::body::Place;
 use super::encoding::Coding;
 use super::error::{refusal, HttpError};
 use super::headers::{self, Asked, CUSTOM_ATTRIBUTES, JSON_HEADER_SIZE};
@@ -142,7 +144,6 @@ async fn answer(
     if let Some(id) = asked.inference_id {
         tracing::debug!(inference_id = ?id.chars().take(64).collect::<String>(), "invocation");
     }
-    let coding = Coding::of(asked.content_encoding)?;
     let intake = Intake {
         content_type: match route {
             Route::Invocations => asked.content_type,
@@ -152,17 +153,7 @@ async fn answer(
         json_header_size: asked.json_header_size,
         unpacked_limit: app.limits.unpacked_bytes,
     };
-    let offset = codec::data_offset(&intake);
-    let (mut body, place) = match incoming.take() {
-        Some(incoming) => body::collect(app, &asked, incoming, arrived, offset).await?,
-        None => Default::default(),
-    };
-    let taken_in = Instant::now();
-    if let Some(coding) = coding {
-        let limit = app.limits.unpacked_bytes;
-        // Few bytes may stand for many.
-        body = off_the_loop(usize::MAX, || coding.decompress(&body, limit))?;
-    }
+    let (body, place, taken_in) = take_in(app, &asked, &intake, incoming, arrived).await?;
     if body.is_empty() && app.batch && !model.signature.inputs.is_empty() {
         let mut nothing = reply(StatusCode::NO_CONTENT, "application/json", Vec::new());
         nothing.headers_mut().remove(header::CONTENT_TYPE);
@@ -170,10 +161,7 @@ async fn answer(
     }
 
     let unfolds = codec::may_unfold(&intake) || codec::may_be_sparse(&intake, &body);
-    let size = match unfolds {
-        true => usize::MAX,
-        false => body.len(),
-    };
+    let size = if unfolds { usize::MAX } else { body.len() };
     let decoded = off_the_loop(size, || codec::decode(intake, body, &model.signature))?;
     let choice = match route {
         Route::Invocations => codec::negotiate(
@@ -220,6 +208,32 @@ async fn answer(
     app.metrics.codec_latency.record(micros(codec_time));
     drop(place);
     Ok(Answer::Whole(response))
+}
+
+/// The body as it was before compression, its place in the room of all bodies, and when it was
+/// there.
+async fn take_in(
+    app: &App,
+    asked: &Asked<'_>,
+    intake: &Intake<'_>,
+    incoming: &mut Option<Incoming>,
+    arrived: Instant,
+) -> Result<(Bytes, Place, Instant), HttpError> {
+    let coding = Coding::of(asked.content_encoding)?;
+    let Some(incoming) = incoming.take() else {
+        return Ok((Bytes::new(), Place::default(), Instant::now()));
+    };
+    let offset = codec::data_offset(intake);
+    let (body, place) = body::collect(app, asked, incoming, arrived, offset).await?;
+    let taken_in = Instant::now();
+    let body = match coding {
+        // Few bytes may stand for many.
+        Some(coding) => off_the_loop(usize::MAX, || {
+            coding.decompress(&body, app.limits.unpacked_bytes)
+        })?,
+        None => body,
+    };
+    Ok((body, place, taken_in))
 }
 
 /// How this model's replies are written here.
