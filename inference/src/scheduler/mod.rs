@@ -250,7 +250,7 @@ impl Scheduler {
     }
 
     /// For how long every slot has been in a run that began long ago: twice the time that a request
-    /// may take, and [`STUCK_GRACE`]. Nothing will be answered in time here any more; once a run
+    /// may take, and five seconds. Nothing will be answered in time here any more; once a run
     /// does end, all is well again.
     #[must_use]
     pub fn stuck(&self, request_limit: Duration) -> Option<Duration> {
