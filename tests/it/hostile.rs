@@ -399,12 +399,11 @@ fn hostile_json_is_refused_by_what_is_wrong_with_it() {
         ("[[-0,0,0,0]]", "[[0.0]]"),
         ("[[1E0,2e+0,3.0e-0,0.4e1]]", "[[10.0]]"),
         (" \t\r\n[[1,2,3,4]]\n", "[[10.0]]"),
+        // Some writers begin every text with a byte order mark.
+        ("\u{feff}[[1,2,3,4]]", "[[10.0]]"),
     ] {
         assert_eq!(sum4.server.invoke(JSON, body).text(), reply, "{body}");
     }
-    // A byte order mark is not.
-    let error = sum4.refuses(JSON, "\u{feff}[[1,2,3,4]]").to_lowercase();
-    assert!(error.contains("json"), "{error}");
     let empty = sum4.server.invoke(JSON, v2("[0,4]", "[]"));
     assert!([200, 400].contains(&empty.status), "{}", empty.text());
 }
