@@ -172,7 +172,7 @@ fn case_008_an_idle_server_leaves_with_0_within_5_seconds() {
 #[test]
 fn case_009_a_request_that_is_running_is_finished() {
     let mut server = Server::on("busy").env("PLIMSOLL_SLOTS", "1").ready();
-    let rounds = rounds_for(&server, Duration::from_secs(6));
+    let rounds = rounds_for(&server, Duration::from_secs(8));
     let (reply, told, answered) = std::thread::scope(|scope| {
         let body = format!("[[{rounds},0,0,0]]");
         let request = scope.spawn(|| server.invoke("application/json", body));

@@ -59,7 +59,7 @@ pub fn metric(page: &str, name: &str) -> f64 {
 
 /// How many rounds of the fixture `busy` this server runs in about that time, judged by a few.
 pub fn rounds_for(server: &Server, time: Duration) -> u64 {
-    const FEW: u64 = 40;
+    const FEW: u64 = 400;
     let begun = Instant::now();
     let reply = server.invoke("application/json", format!("[[{FEW},0,0,0]]"));
     assert_eq!(reply.status, 200, "{}", reply.text());
