@@ -113,7 +113,7 @@ catalogue! {
     Rejected, Count, Counter;
     /// Answers with a 4xx status.
     ClientErrors, Count, Counter;
-    /// Answers with a 5xx status, refusals for load included.
+    /// Answers with a 5xx status, refusals for load and streamed replies that were cut off included.
     ServerErrors, Count, Counter;
     /// From the last byte of the request's head to the reply handed to the socket.
     RequestLatency, Microseconds, Distribution;

@@ -743,7 +743,7 @@ fn bodies_that_are_only_announced_take_no_memory_from_others() {
         ]);
         connection.send(&[&head[..], b"[[1,2,"].concat());
         connection.end_of_requests();
-        let refused = connection.reply().map(|reply| reply.refused(503));
+        let refused = connection.reply().map(|reply| reply.refused(413));
         let refused = refused.unwrap_or_else(|| panic!("{length}: no reply"));
         assert!(refused.contains("PLIMSOLL_MAX_BODIES_MB"), "{refused}");
     }

@@ -97,7 +97,9 @@ pub(super) fn check(signature: &Signature, inputs: &[Tensor]) -> Result<(), Deco
 }
 
 fn rank(port: &Port, dims: &[Dim], shape: &[usize]) -> DecodeError {
-    let hint = if shape.len() + 1 == dims.len() {
+    let hint = if shape.contains(&0) {
+        "; it holds no records"
+    } else if shape.len() + 1 == dims.len() {
         "; wrap one record in a list: [ … ]"
     } else if shape.len() == dims.len() + 1 {
         "; there is one list too many around it"

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::conform;
 use super::error::misfit;
+use super::json;
 use super::{DecodeError, EncodeError, Named};
 use crate::each_type;
 use crate::model::{Dim, Port, Signature};
@@ -44,6 +45,16 @@ pub(super) fn decode(body: &Bytes, signature: &Signature) -> Result<Vec<Tensor>,
         _ => Some(step),
     });
     let is_open = dims.iter().any(|dim| !matches!(dim, Dim::Fixed(_)));
+    // Four bytes of a number are hardly ever text, let alone JSON; bytes of an image may be.
+    if element.size() > Some(1)
+        && body.first().is_some_and(|byte| b"[{".contains(byte))
+        && json::is_json(body)
+    {
+        return Err(misfit(format!(
+            "input {port}: the body is json, and application/octet-stream means bare elements; \
+             send it as application/json"
+        )));
+    }
     let (free, data) = match element.size() {
         Some(size) => {
             let step = step.and_then(|step| step.checked_mul(size)).unwrap_or(0);
@@ -262,6 +273,12 @@ mod tests {
             read(&[0, 1, 2], &flags),
             Err("input x: byte 2 is neither 0 nor 1 where bool is expected".to_owned())
         );
+        let json = b"[[1, 2, 3, 4 ]] ";
+        assert!(read(json, &sum4())
+            .unwrap_err()
+            .contains("send it as application/json"));
+        let pixels = signature(vec![port("x", ElementType::Uint8, "N")], vec![]);
+        assert!(read(json, &pixels).is_ok());
         let empty_axis = signature(vec![port("x", ElementType::Float32, "N,0")], vec![]);
         assert!(read(&[0; 4], &empty_axis).is_err());
     }

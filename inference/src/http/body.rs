@@ -44,8 +44,13 @@ impl Room {
 
     /// The refusal where it is not enough.
     #[cold]
-    fn refusal(&self) -> HttpError {
-        HttpError::NoRoom { limit: self.limit }
+    fn refusal(&self, bytes: usize) -> HttpError {
+        let limit = self.limit;
+        if bytes > limit {
+            HttpError::NeverFits { limit }
+        } else {
+            HttpError::NoRoom { limit }
+        }
     }
 
     /// Takes room for a body that has `bytes` by now, beyond what it holds; whether there was any.
@@ -94,7 +99,7 @@ pub async fn collect(
     let refused = if declared.is_some_and(|length| length > limit) {
         Some(HttpError::TooLarge { limit })
     } else if !app.room.grow(&mut place, declared.unwrap_or(0)) {
-        Some(app.room.refusal())
+        Some(app.room.refusal(declared.unwrap_or(0)))
     } else {
         None
     };
@@ -121,7 +126,7 @@ pub async fn collect(
         let refused = if length > limit {
             Some(HttpError::TooLarge { limit })
         } else if !app.room.grow(&mut place, length) {
-            Some(app.room.refusal())
+            Some(app.room.refusal(length))
         } else {
             None
         };
@@ -138,11 +143,15 @@ pub async fn collect(
                     // declares more than is sent gains nothing.
                     let declared = declared.unwrap_or(0).min(TRUSTED_BYTES);
                     let room = declared.max(first.len() + data.len());
-                    pieces =
-                        Pieces::with_room(room, aligned_at).ok_or_else(|| app.room.refusal())?;
-                    pieces.append(&first).ok_or_else(|| app.room.refusal())?;
+                    pieces = Pieces::with_room(room, aligned_at)
+                        .ok_or_else(|| app.room.refusal(length))?;
+                    pieces
+                        .append(&first)
+                        .ok_or_else(|| app.room.refusal(length))?;
                 }
-                pieces.append(&data).ok_or_else(|| app.room.refusal())?;
+                pieces
+                    .append(&data)
+                    .ok_or_else(|| app.room.refusal(length))?;
             }
         }
     }

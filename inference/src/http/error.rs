@@ -33,13 +33,15 @@ pub enum HttpError {
     MultiModel(&'static str),
     #[error("method {method} is not allowed here; expected {allow}")]
     MethodNotAllowed { method: Method, allow: &'static str },
-    #[error("the request body is larger than the limit of {limit} bytes (SAGEMAKER_MAX_REQUEST_SIZE sets it)")]
+    #[error("the request body is larger than the limit of {limit} bytes (SAGEMAKER_MAX_REQUEST_SIZE or SAGEMAKER_MAX_PAYLOAD_IN_MB sets it)")]
     TooLarge { limit: usize },
+    #[error("the request body is larger than what all bodies together may take, {limit} bytes (PLIMSOLL_MAX_BODIES_MB sets it)")]
+    NeverFits { limit: usize },
     #[error("there is no room for the request body beside those of other requests: together they may take {limit} bytes (PLIMSOLL_MAX_BODIES_MB sets it)")]
     NoRoom { limit: usize },
     #[error("the request body ended before it was complete")]
     BodyCutOff,
-    #[error("the request body did not arrive within {0:?}")]
+    #[error("the request body did not arrive within {} s (SAGEMAKER_MODEL_SERVER_TIMEOUT sets the limit)", .0.as_secs_f64())]
     BodyTooSlow(Duration),
     #[error("the request body is not whole {coding}: {what}")]
     Compressed { coding: &'static str, what: String },
@@ -57,7 +59,7 @@ pub enum HttpError {
     PageToken(String),
     #[error("the request's headers take {bytes} bytes, more than the limit of {limit} (PLIMSOLL_MAX_HEADER_BYTES sets it)")]
     HeadersTooLarge { bytes: usize, limit: usize },
-    #[error("header x-amzn-sagemaker-custom-attributes has {bytes} bytes; expected at most {limit} visible ascii characters")]
+    #[error("header x-amzn-sagemaker-custom-attributes has {bytes} bytes, or one that is no visible ascii character; expected at most {limit} of these")]
     CustomAttributes { bytes: usize, limit: usize },
     #[error("sessions are not kept here, every request is answered by itself; expected a request without x-amzn-sagemaker-session-id: NEW_SESSION")]
     Session,
@@ -84,7 +86,9 @@ impl From<&HttpError> for StatusCode {
             | HttpError::NoRoom { .. } => Self::SERVICE_UNAVAILABLE,
             HttpError::NotFound { .. } | HttpError::UnknownModel { .. } => Self::NOT_FOUND,
             HttpError::MethodNotAllowed { .. } => Self::METHOD_NOT_ALLOWED,
-            HttpError::TooLarge { .. } | HttpError::Unpacked { .. } => Self::PAYLOAD_TOO_LARGE,
+            HttpError::TooLarge { .. }
+            | HttpError::Unpacked { .. }
+            | HttpError::NeverFits { .. } => Self::PAYLOAD_TOO_LARGE,
             HttpError::HeadersTooLarge { .. } => Self::REQUEST_HEADER_FIELDS_TOO_LARGE,
             HttpError::BodyCutOff
             | HttpError::Compressed { .. }
@@ -190,6 +194,7 @@ pub fn refusal(error: &HttpError) -> Response {
     if matches!(
         error,
         HttpError::TooLarge { .. }
+            | HttpError::NeverFits { .. }
             | HttpError::BodyCutOff
             | HttpError::BodyTooSlow(_)
             | HttpError::TwoLengths

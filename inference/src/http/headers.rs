@@ -190,8 +190,8 @@ mod tests {
         let long = "x".repeat(1025);
         assert_eq!(
             refusal(&[("x-amzn-sagemaker-custom-attributes", &long)]),
-            "header x-amzn-sagemaker-custom-attributes has 1025 bytes; \
-             expected at most 1024 visible ascii characters"
+            "header x-amzn-sagemaker-custom-attributes has 1025 bytes, or one that is no visible \
+             ascii character; expected at most 1024 of these"
         );
         assert_eq!(
             refusal(&[("x-anything", &"x".repeat(2000))]),

@@ -138,11 +138,15 @@ pub async fn model_ready(State(app): State<Arc<App>>, uri: Uri) -> Response {
     }
 }
 
-/// The name in a path below `/v2/models/`; the version, where the path has one, is not looked at:
-/// there is one.
+/// The name in a path below `/v2/models/`, with the version where that is not the one there is.
 fn name_in(path: &str) -> String {
     let below = path.strip_prefix("/v2/models/").unwrap_or_default();
-    decoded(below.split('/').next().unwrap_or_default())
+    let below = below.strip_suffix("/ready").unwrap_or(below);
+    match below.split_once("/versions/") {
+        Some((name, VERSION)) => decoded(name),
+        // A version that there is not belongs to no model's name.
+        _ => decoded(below),
+    }
 }
 
 /// A part of a path as the text that it stands for; what is no text stands for no model.
@@ -157,13 +161,13 @@ fn decoded(part: &str) -> String {
 pub fn infer_path(path: &str) -> Option<String> {
     let rest = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
     let mut parts = rest.split('/');
-    let name = parts.next().filter(|name| !name.is_empty())?;
+    parts.next().filter(|name| !name.is_empty())?;
     let is_infer = match (parts.next(), parts.next(), parts.next()) {
         (None, ..) => true,
         (Some("versions"), Some(version), None) => !version.is_empty(),
         _ => false,
     };
-    is_infer.then(|| decoded(name))
+    is_infer.then(|| name_in(path.strip_suffix("/infer").unwrap_or(path)))
 }
 
 #[cfg(test)]
@@ -174,7 +178,15 @@ mod tests {
     fn a_model_is_named_with_or_without_a_version() {
         let found = |path| infer_path(path);
         assert_eq!(found("/v2/models/m/infer").as_deref(), Some("m"));
-        assert_eq!(found("/v2/models/m/versions/3/infer").as_deref(), Some("m"));
+        assert_eq!(found("/v2/models/m/versions/1/infer").as_deref(), Some("m"));
+        let other = found("/v2/models/m/versions/3/infer");
+        assert_eq!(
+            other.as_deref(),
+            Some("m/versions/3"),
+            "there is no such version"
+        );
+        assert_eq!(name_in("/v2/models/m"), "m");
+        assert_eq!(name_in("/v2/models/m/versions/1/ready"), "m");
         assert_eq!(found("/v2/models/a%20%C3%BC/infer").as_deref(), Some("a ü"));
         for other in [
             "/v2/models//infer",

@@ -47,7 +47,9 @@ pub struct Ran {
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum SubmitError {
     /// As many requests wait as may wait.
-    #[error("the queue is full: {limit} requests are waiting")]
+    #[error(
+        "the queue is full: {limit} requests are waiting (PLIMSOLL_QUEUE_LIMIT sets the limit)"
+    )]
     QueueFull {
         /// The queue's limit.
         limit: usize,
@@ -55,7 +57,7 @@ pub enum SubmitError {
         retry_after: Duration,
     },
     /// Those before it will take longer than it may wait.
-    #[error("the request cannot be answered within its {limit:?}: about {wait:?} of work is waiting before it")]
+    #[error("the request cannot be answered within {} s: about {:.1} s of work is waiting before it, and its own comes after (SAGEMAKER_MODEL_SERVER_TIMEOUT sets the limit)", .limit.as_secs_f64(), .wait.as_secs_f64())]
     Hopeless {
         /// How long it may take.
         limit: Duration,
@@ -66,7 +68,7 @@ pub enum SubmitError {
     #[error("the server is shutting down")]
     Leaving,
     /// The time limit passed while it waited or ran.
-    #[error("the request took longer than its limit of {0:?}")]
+    #[error("the request took longer than its limit of {} s (SAGEMAKER_MODEL_SERVER_TIMEOUT sets it)", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The model failed.
     #[error(transparent)]

@@ -41,6 +41,7 @@ use crate::tensor::{element_count, Data, ElementType};
 use any::Context;
 use bytes::Bytes;
 pub(super) use lines::{decode as decode_lines, encode as encode_lines};
+use memchr::memmem;
 pub(super) use reply::{encode, encode_v2};
 use request::Request;
 
@@ -112,9 +113,26 @@ fn read(
             Some(fault) => fault,
             None => {
                 context.notice(&error);
-                unreadable(format!("body is not valid json: {error}"))
+                let hint = not_a_number(body, &error);
+                unreadable(format!("body is not valid json: {error}{hint}"))
             }
         }),
+    }
+}
+
+/// What to write in place of the bare words for what is no number, which Python writes and JSON does
+/// not know, where one of them stopped the parser.
+fn not_a_number(body: &[u8], error: &serde_json::Error) -> &'static str {
+    let before = error.line().saturating_sub(1);
+    let line = body.split(|byte| *byte == b'\n').nth(before);
+    let at = line.and_then(|line| line.get(error.column().saturating_sub(2)..));
+    let words = at.unwrap_or_default();
+    let words = words.get(..words.len().min(12)).unwrap_or_default();
+    let stops = |word: &[u8]| memmem::find(words, word).is_some();
+    if stops(b"NaN") || stops(b"Infinity") {
+        "; NaN is null, infinities are \"Infinity\" and \"-Infinity\" with quotes"
+    } else {
+        ""
     }
 }
 

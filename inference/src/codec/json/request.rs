@@ -379,6 +379,7 @@ impl<'de> Target<'de> for Body<'_, '_> {
                     struct Parameters {
                         #[serde(default)]
                         binary_data_output: bool,
+                        sequence_id: Option<IgnoredAny>,
                     }
                     let what = "\"parameters\" must be an object, its binary_data_output a bool";
                     let parameters: Option<Parameters> =
@@ -388,8 +389,16 @@ impl<'de> Target<'de> for Body<'_, '_> {
                         |r| &mut r.has_parameters,
                         parameters.is_some(),
                     )?;
-                    request.wishes.binary_by_default =
-                        parameters.is_some_and(|p| p.binary_data_output);
+                    let Some(parameters) = parameters else {
+                        continue;
+                    };
+                    if parameters.sequence_id.is_some() {
+                        return Err(request.context.misfit(
+                            "sequences are not kept here, every request is answered by itself; \
+                             leave \"sequence_id\" out",
+                        ));
+                    }
+                    request.wishes.binary_by_default = parameters.binary_data_output;
                 }
                 Top::Ignored => {
                     object.next_value::<IgnoredAny>()?;

@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use super::error::{quoted, unreadable};
+use super::error::{misfit, quoted, unreadable};
 use super::{json, media, octets};
 use super::{DecodeError, Decoded, Dialect, Encoded, Format, Intake, Named, ReplyHint, V2};
 use crate::model::Signature;
@@ -93,8 +93,13 @@ pub(super) fn decode(
 
 /// The whole body is the one input; such a caller reads binary.
 fn raw(body: &Bytes, signature: &Signature) -> Result<Decoded, DecodeError> {
+    let inputs = octets::decode(body, signature).map_err(|error| {
+        misfit(format!(
+            "without a {SIZE} above 0 the whole body is the one input's elements: {error}"
+        ))
+    })?;
     Ok(Decoded {
-        inputs: octets::decode(body, signature)?,
+        inputs,
         reply: ReplyHint {
             format: Format::Triton,
             dialect: Dialect::V2(V2 {

@@ -358,3 +358,24 @@ fn an_input_that_is_no_tensor_refuses_every_request() {
         "input m is map(string,float32), which no request can bring"
     );
 }
+
+#[test]
+fn bare_words_for_what_is_no_number_are_told_what_to_write() {
+    for body in [
+        "[[NaN,2,3,4]]",
+        "[[1,Infinity,3,4]]",
+        "[[1,2,\n-Infinity,4]]",
+    ] {
+        let text = refusal(body, &sum4());
+        assert!(text.contains("NaN is null"), "{body}: {text}");
+    }
+    let text = refusal("[[1,2,x]]", &sum4());
+    assert!(!text.contains("NaN"), "{text}");
+}
+
+#[test]
+fn a_sequence_is_not_begun_in_silence() {
+    let body = "{\"parameters\":{\"sequence_id\":5},\"inputs\":[]}";
+    let text = refusal(body, &sum4());
+    assert!(text.contains("sequences are not kept"), "{text}");
+}
