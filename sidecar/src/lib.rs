@@ -67,7 +67,20 @@ const FLUSH_PAUSE: Duration = Duration::from_secs(30);
 pub struct Flusher {
     asked: mpsc::Sender<oneshot::Sender<()>>,
     /// When the last flush was given up.
-    given_up: Arc<Mutex<Option<tokio::time::Instant>>>,
+    given_up: Moment,
+    /// Since when a flush has been under way.
+    out_since: Moment,
+}
+
+/// A moment that several threads know of.
+type Moment = Arc<Mutex<Option<tokio::time::Instant>>>;
+
+fn set(moment: &Moment, to: Option<tokio::time::Instant>) {
+    *moment.lock().unwrap_or_else(PoisonError::into_inner) = to;
+}
+
+fn get(moment: &Moment) -> Option<tokio::time::Instant> {
+    *moment.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Flusher {
@@ -75,6 +88,7 @@ impl Flusher {
         Self {
             asked,
             given_up: Arc::default(),
+            out_since: Arc::default(),
         }
     }
 
@@ -82,8 +96,7 @@ impl Flusher {
     /// second: a route that hangs must not hold up replies. Levels and readings, which are sampled
     /// once a second, are not part of it.
     pub async fn flush(&self) {
-        let given_up = *self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if given_up.is_some_and(|at| at.elapsed() < FLUSH_PAUSE) {
+        if get(&self.given_up).is_some_and(|at| at.elapsed() < FLUSH_PAUSE) {
             // The events leave with a later flush, or with their period.
             return;
         }
@@ -92,8 +105,13 @@ impl Flusher {
             return;
         }
         let in_time = tokio::time::timeout(FLUSH_LIMIT, delivered).await.is_ok();
-        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        *given_up = (!in_time).then(tokio::time::Instant::now);
+        // A flush that only waited for its turn behind one that is in time says nothing of the route.
+        let is_slow = get(&self.out_since).is_none_or(|since| since.elapsed() >= FLUSH_LIMIT);
+        if in_time {
+            set(&self.given_up, None);
+        } else if is_slow {
+            set(&self.given_up, Some(tokio::time::Instant::now()));
+        }
     }
 }
 
@@ -144,6 +162,8 @@ pub fn start(
     };
     let (stop, stopped) = watch::channel(None);
     let (flush, flushes) = mpsc::channel(FLUSHES_WAITING);
+    let flusher = Flusher::new(flush);
+    let flushes = (flushes, Arc::clone(&flusher.out_since));
     let (end, ended) = sync_channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -159,7 +179,7 @@ pub fn start(
     Ok(Sidecar {
         page,
         route_line,
-        flusher: Flusher::new(flush),
+        flusher,
         stop,
         ended,
     })
@@ -264,7 +284,7 @@ async fn run(
 const FLUSHES_WAITING: usize = 16;
 
 /// Who wants the events so far to leave, and to be told when they have.
-type Flushes = mpsc::Receiver<oneshot::Sender<()>>;
+type Flushes = (mpsc::Receiver<oneshot::Sender<()>>, Moment);
 
 /// What ends a wait of [`measure`].
 enum Wake {
@@ -285,8 +305,9 @@ async fn measure(
     period_secs: u32,
     begin: &AtomicBool,
     shared: &Shared,
-    (mut stop, mut flushes): (Stop, Flushes),
+    (mut stop, (mut flushes, out_since)): (Stop, Flushes),
 ) {
+    let mut next = tokio::time::Instant::now() + to_next_tick(unix_time());
     let mut window = Window::new(period_secs);
     let mut last_secs = unix_time().as_secs();
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
@@ -300,7 +321,7 @@ async fn measure(
             }
         };
         let wake = tokio::select! {
-            () = tokio::time::sleep(to_next_tick(unix_time())) => Wake::Tick,
+            () = tokio::time::sleep_until(next) => Wake::Tick,
             _ = stop.wait_for(Option::is_some) => Wake::Stop,
             () = returned => Wake::Returned,
             Some(delivered) = flushes.recv() => Wake::Flush(delivered),
@@ -315,6 +336,7 @@ async fn measure(
                 waiting.extend(std::iter::from_fn(|| flushes.try_recv().ok()));
                 if out.is_none() {
                     out = flush(&mut sampler, &mut window, begin, shared, &mut waiting);
+                    set(&out_since, out.is_some().then(tokio::time::Instant::now));
                 }
                 continue;
             }
@@ -324,9 +346,11 @@ async fn measure(
                 if !waiting.is_empty() {
                     out = flush(&mut sampler, &mut window, begin, shared, &mut waiting);
                 }
+                set(&out_since, out.is_some().then(tokio::time::Instant::now));
                 continue;
             }
         };
+        next = tokio::time::Instant::now() + to_next_tick(unix_time());
         // A timer may fire a little early; a last frame belongs to the second that is running.
         let early = if stopping {
             Duration::from_millis(999)
@@ -370,8 +394,7 @@ fn flush(
 ) -> Option<oneshot::Receiver<()>> {
     let mut delivered = std::mem::take(waiting);
     // Events only: what is sampled once a second is sampled by the ticks.
-    let mut frame = sampler.tick(unix_time().as_secs(), 0);
-    frame.ticks = 0;
+    let frame = sampler.events(unix_time().as_secs());
     if !begin.load(Ordering::Relaxed) {
         return None;
     }

@@ -32,6 +32,22 @@ pub(crate) struct Sampler {
     levels: Vec<(&'static str, LevelState)>,
     histograms: Vec<(Metric, Recorded)>,
     usage: Usage,
+    /// Answers and refusals since the last tick that [`Sampler::events`] took out.
+    taken: (u64, u64),
+}
+
+fn of_kind(kind: Kind) -> impl Iterator<Item = Metric> {
+    Metric::ALL
+        .iter()
+        .copied()
+        .filter(move |metric| metric.kind() == kind)
+}
+
+fn counted(frame: &Frame, metric: Metric) -> u64 {
+    match frame.get(metric) {
+        Some(Sample::Counter(count)) => *count,
+        _ => 0,
+    }
 }
 
 /// A level at the last tick.
@@ -70,6 +86,7 @@ impl Sampler {
             levels: Vec::new(),
             histograms: Vec::new(),
             usage,
+            taken: (0, 0),
             recorder,
         };
         // The first difference is to this moment, not to the beginning of the process.
@@ -90,14 +107,24 @@ impl Sampler {
         frame
     }
 
+    /// A frame of the events so far, which covers no tick: levels, readings and the signal go on to
+    /// the next tick as if it had not been.
+    pub(crate) fn events(&mut self, end_secs: u64) -> Frame {
+        let mut frame = Frame::new(end_secs, 0, 0.0);
+        for metric in of_kind(Kind::Counter) {
+            let count = self.count(metric.name());
+            frame.insert(metric, Sample::Counter(count));
+        }
+        for metric in of_kind(Kind::Distribution) {
+            self.distribution(metric, &mut frame);
+        }
+        self.taken.0 += counted(&frame, Metric::Invocations);
+        self.taken.1 += counted(&frame, Metric::Rejected);
+        frame
+    }
+
     /// Takes the recorder's differences into the frame; returns the signal's part of them.
     fn record(&mut self, frame: &mut Frame) -> Observation {
-        let of_kind = |kind| {
-            Metric::ALL
-                .iter()
-                .copied()
-                .filter(move |m| m.kind() == kind)
-        };
         for metric in of_kind(Kind::Counter) {
             let count = self.count(metric.name());
             frame.insert(metric, Sample::Counter(count));
@@ -117,11 +144,9 @@ impl Sampler {
         for metric in of_kind(Kind::Distribution) {
             self.distribution(metric, frame);
         }
-        let counted = |metric| match frame.get(metric) {
-            Some(Sample::Counter(count)) => *count,
-            _ => 0,
-        };
-        let (answered, rejected) = (counted(Metric::Invocations), counted(Metric::Rejected));
+        let taken = std::mem::take(&mut self.taken);
+        let answered = taken.0 + counted(frame, Metric::Invocations);
+        let rejected = taken.1 + counted(frame, Metric::Rejected);
         let slots = self.level(internal::SLOTS).level as f64;
         let busy = self.level(internal::BUSY_SLOTS).mean;
         frame.reading(

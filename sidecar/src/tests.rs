@@ -99,7 +99,7 @@ fn measure_once(begin: bool) -> Option<scaling::window::Period> {
         10,
         &AtomicBool::new(begin),
         &shared,
-        (stopped, flushes),
+        (stopped, (flushes, Arc::default())),
     ));
     assert!(
         shared.last.lock().unwrap().is_some(),
@@ -140,7 +140,13 @@ fn a_flush_brings_the_events_at_once_and_is_answered_when_they_have_left() {
     invocations.increment(3);
     let begin = AtomicBool::new(true);
     let parcel = runtime.block_on(async {
-        let measuring = measure(sampler, 10, &begin, &shared, (stopped, flushes));
+        let measuring = measure(
+            sampler,
+            10,
+            &begin,
+            &shared,
+            (stopped, (flushes, Arc::default())),
+        );
         let publishing = async {
             let parcel = shared.outbox.take().await.unwrap();
             for delivered in parcel.delivered {
@@ -197,7 +203,14 @@ fn flushes_that_outrun_the_far_side_lose_nothing() {
     let begin = AtomicBool::new(true);
     let (parcels, total, told) = runtime.block_on(async {
         let measuring = async {
-            measure(sampler, 10, &begin, &shared, (stopped, flushes)).await;
+            measure(
+                sampler,
+                10,
+                &begin,
+                &shared,
+                (stopped, (flushes, Arc::default())),
+            )
+            .await;
             shared.outbox.close();
         };
         let publishing = async {
@@ -239,4 +252,56 @@ fn flushes_that_outrun_the_far_side_lose_nothing() {
     assert_eq!(told, FLUSHES, "everybody is told");
     assert_eq!(shared.outbox.dropped(), 0);
     assert!(parcels < FLUSHES / 2, "{parcels} parcels");
+}
+
+#[test]
+fn flushes_take_nothing_from_what_is_sampled_once_a_second() {
+    use scaling::catalogue::internal;
+    let shared = shared();
+    let recorder = Recorder::new();
+    let (stop, stopped) = watch::channel(None);
+    let (flush, flushes) = mpsc::channel(FLUSHES_WAITING);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for name in [internal::SLOTS, internal::BUSY_SLOTS] {
+        let key = metrics::Key::from_static_name(name);
+        metrics::Recorder::register_gauge(&recorder, &key, &METADATA).set(1.0);
+    }
+    let sampler = Sampler::new(recorder, Path::new("/"), None);
+    let begin = AtomicBool::new(true);
+    let samples = runtime.block_on(async {
+        let measuring = async {
+            let orders = (stopped, (flushes, Arc::default()));
+            measure(sampler, 10, &begin, &shared, orders).await;
+            shared.outbox.close();
+        };
+        let publishing = async {
+            let mut samples = Vec::new();
+            while let Some(Parcel { period, .. }) = shared.outbox.take().await {
+                if let Some(scaling::window::Series::Reading(values)) =
+                    period.get(Metric::SlotUtilization)
+                {
+                    samples.extend_from_slice(values);
+                }
+            }
+            samples
+        };
+        let flushing = async {
+            // Two ticks at least, however many flushes come shortly before them.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(2200) {
+                let (deliver, delivered) = oneshot::channel();
+                flush.send(deliver).await.unwrap();
+                let _ = delivered.await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stop.send(Some(Instant::now())).unwrap();
+        };
+        tokio::join!(measuring, publishing, flushing).1
+    });
+    let ticks: u64 = samples.iter().map(|(_, ticks)| ticks).sum();
+    assert!((2..=4).contains(&ticks), "{samples:?}");
+    assert!(samples.iter().all(|(busy, _)| *busy > 99.0), "{samples:?}");
 }

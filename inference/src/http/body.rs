@@ -29,7 +29,20 @@ pub struct Room {
 
 /// A body's part of the room, given back when the request is over.
 #[derive(Default)]
-pub struct Place(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+pub struct Place(Option<OwnedSemaphorePermit>);
+
+impl Place {
+    /// Takes room for what a body was decompressed to as well.
+    ///
+    /// # Errors
+    /// [`HttpError::NoRoom`] or [`HttpError::NeverFits`].
+    pub fn grow(&mut self, room: &Room, bytes: usize) -> Result<(), HttpError> {
+        match room.grow(&mut self.0, bytes) {
+            true => Ok(()),
+            false => Err(room.refusal(bytes)),
+        }
+    }
+}
 
 impl Room {
     /// Room for so many bytes.
@@ -98,7 +111,7 @@ pub async fn collect(
     let mut place = None;
     let refused = if declared.is_some_and(|length| length > limit) {
         Some(HttpError::TooLarge { limit })
-    } else if !app.room.grow(&mut place, declared.unwrap_or(0)) {
+    } else if declared.is_some_and(|length| length > app.room.limit) {
         Some(app.room.refusal(declared.unwrap_or(0)))
     } else {
         None
@@ -131,7 +144,8 @@ pub async fn collect(
             None
         };
         if let Some(refused) = refused {
-            drop((whole, pieces));
+            // Neither memory nor room is held while what is left is read.
+            drop((whole, pieces, place.take()));
             discard(body).await;
             return Err(refused);
         }

@@ -224,13 +224,17 @@ async fn take_in(
         return Ok((Bytes::new(), Place::default(), Instant::now()));
     };
     let offset = codec::data_offset(intake);
-    let (body, place) = body::collect(app, asked, incoming, arrived, offset).await?;
+    let (body, mut place) = body::collect(app, asked, incoming, arrived, offset).await?;
     let taken_in = Instant::now();
     let body = match coding {
         // Few bytes may stand for many.
-        Some(coding) => off_the_loop(usize::MAX, || {
-            coding.decompress(&body, app.limits.unpacked_bytes)
-        })?,
+        Some(coding) => {
+            let whole = off_the_loop(usize::MAX, || {
+                coding.decompress(&body, app.limits.unpacked_bytes)
+            })?;
+            place.grow(&app.room, whole.len())?;
+            whole
+        }
         None => body,
     };
     Ok((body, place, taken_in))

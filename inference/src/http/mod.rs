@@ -193,7 +193,7 @@ fn router(app: Arc<App>) -> Router {
             "/execution-parameters",
             get(transform::execution_parameters),
         )
-        .route("/models", get(models).fallback(not_found))
+        .route("/models", any(models))
         .route("/v2", get(kserve::server))
         .route("/v2/health/live", get(kserve::live))
         .route("/v2/health/ready", get(kserve::ready))
@@ -228,7 +228,11 @@ async fn ping(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /models`: the one model; none yet in multi-model mode, where the platform asks for the list
 /// as often as for `/ping`.
-async fn models(State(app): State<Arc<App>>, uri: Uri) -> Response {
+async fn models(State(app): State<Arc<App>>, method: Method, uri: Uri) -> Response {
+    // Nothing is loaded or unloaded here.
+    if method != Method::GET {
+        return not_found(method, uri).await;
+    }
     let token = uri.query().unwrap_or_default().split('&').find_map(|pair| {
         pair.strip_prefix("next_page_token=")
             .map(|token| token.chars().take(64).collect())

@@ -78,8 +78,7 @@ pub(super) fn decode_v2(
     tail: Bytes,
     signature: &Signature,
 ) -> Result<Decoded, DecodeError> {
-    // v2 has no sparse form.
-    exactly(|context| read(body, Some(&tail), signature, context, 0))
+    exactly(|context| read(body, Some(&tail), signature, context, body.len()))
 }
 
 /// Reads with the parser's own numbers; where one of them has a last bit that hangs on digits which
