@@ -762,13 +762,13 @@ fn bodies_that_are_only_announced_take_no_memory_from_others() {
         ("Content-Type", "application/json"),
         ("Content-Length", &length),
     ]);
-    first.send(&[&head[..], &body.as_bytes()[..300_000]].concat());
+    first.send(&[&head[..], &body.as_bytes()[..600_000]].concat());
     std::thread::sleep(Duration::from_millis(300));
     let mut second = Connection::open(&small);
     let refused = second.ask(&http::post("application/json", &body));
     assert!(refused.header("retry-after").is_some());
     assert!(refused.refused(503).contains("1048576 bytes"));
-    first.send(&body.as_bytes()[300_000..]);
+    first.send(&body.as_bytes()[600_000..]);
     assert_eq!(first.reply().expect("a reply").text(), "[[10.0]]");
     // Its room is free again.
     let again = second.ask(&http::post("application/json", &body));
