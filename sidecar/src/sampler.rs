@@ -111,6 +111,8 @@ impl Sampler {
     /// the next tick as if it had not been.
     pub(crate) fn events(&mut self, end_secs: u64) -> Frame {
         let mut frame = Frame::new(end_secs, 0, 0.0);
+        // A frame of ticks would end the period before in its first second.
+        frame.ticks = 0;
         for metric in of_kind(Kind::Counter) {
             let count = self.count(metric.name());
             frame.insert(metric, Sample::Counter(count));
