@@ -26,10 +26,12 @@ pub enum Sample {
 }
 
 impl Sample {
-    fn is_finite(&self) -> bool {
+    /// What is measured here is finite and never below 0.
+    fn can_be(&self) -> bool {
+        let can_be = |value: f64| value.is_finite() && value >= 0.0;
         match self {
-            Self::Reading(value) => value.is_finite(),
-            Self::Level(level) => level.mean.is_finite() && level.max.is_finite(),
+            Self::Reading(value) => can_be(*value),
+            Self::Level(level) => can_be(level.mean) && can_be(level.max),
             Self::Counter(_) | Self::Distribution(_) => true,
         }
     }
@@ -46,6 +48,7 @@ pub struct Frame {
     /// Time that the frame really covers, seconds.
     pub elapsed_secs: f64,
     samples: Vec<(Metric, Sample)>,
+    left_out: u64,
 }
 
 impl Frame {
@@ -58,14 +61,24 @@ impl Frame {
             ticks: ticks.max(1),
             elapsed_secs,
             samples,
+            left_out: 0,
         }
     }
 
-    /// Adds a sample; a value that is not finite counts as missing and is left out.
+    /// Adds a sample. A value that is not finite or is negative counts as missing: it is left out,
+    /// and that is counted.
     pub fn insert(&mut self, metric: Metric, sample: Sample) {
-        if sample.is_finite() {
+        if sample.can_be() {
             self.samples.push((metric, sample));
+        } else {
+            self.left_out += 1;
         }
+    }
+
+    /// Samples that were left out because their value cannot be.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Adds a reading if there is one.
@@ -92,10 +105,31 @@ impl Frame {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    proptest! {
+        #[test]
+        fn a_sample_is_there_or_left_out_and_counted(
+            values in prop::collection::vec(prop::num::f64::ANY, 2),
+        ) {
+            let (mean, max) = (values[0], values[1]);
+            let can_be = |value: f64| (0.0..f64::INFINITY).contains(&value);
+            let mut frame = Frame::new(10, 1, 1.0);
+            frame.reading(Metric::CPUUtilization, Some(mean));
+            frame.insert(Metric::Concurrency, Sample::Level(LevelSample { mean, max }));
+            let expected = [can_be(mean), can_be(mean) && can_be(max)];
+            let present = [Metric::CPUUtilization, Metric::Concurrency]
+                .map(|metric| frame.get(metric).is_some());
+            prop_assert_eq!(present, expected);
+            let left_out = expected.iter().filter(|there| !**there).count();
+            prop_assert_eq!(frame.left_out(), left_out as u64);
+        }
+    }
+
     #[test]
-    fn a_missing_or_infinite_reading_stays_absent() {
+    fn a_missing_reading_stays_absent_and_an_impossible_one_is_left_out_and_counted() {
         let mut frame = Frame::new(10, 1, 1.0);
         frame.reading(Metric::CPUUtilization, None);
         frame.reading(Metric::GPUUtilization, Some(f64::NAN));
@@ -107,7 +141,9 @@ mod tests {
                 max: 1.0,
             }),
         );
+        frame.reading(Metric::CPUThrottled, Some(-0.5));
         assert_eq!(frame.samples().count(), 0);
+        assert_eq!(frame.left_out(), 4, "a missing one is not counted");
         frame.reading(Metric::CPUUtilization, Some(0.0));
         assert_eq!(
             frame.get(Metric::CPUUtilization),

@@ -5,10 +5,13 @@
 //!
 //! A metric's way through this crate: [`catalogue`] names it, a [`frame`] holds one second of it,
 //! a [`window`] rolls the frames up to a publishing period, [`histogram`] keeps distributions
-//! mergeable, and [`signal`] computes the offered load.
+//! mergeable, [`level`] keeps what goes up and down, and [`signal`] computes the offered load.
+//! [`bill`] is what publishing them costs.
 
+pub mod bill;
 pub mod catalogue;
 pub mod frame;
 pub mod histogram;
+pub mod level;
 pub mod signal;
 pub mod window;

@@ -63,6 +63,7 @@ pub struct Window {
     period_secs: u32,
     start_secs: u64,
     frames: Vec<Frame>,
+    metrics: Vec<Metric>,
 }
 
 impl Window {
@@ -73,6 +74,16 @@ impl Window {
             period_secs: period_secs.max(1),
             start_secs: 0,
             frames: Vec::new(),
+            metrics: Metric::ALL.to_vec(),
+        }
+    }
+
+    /// The same for these metrics alone.
+    #[must_use]
+    pub fn only(self, metrics: &[Metric]) -> Self {
+        Self {
+            metrics: metrics.to_vec(),
+            ..self
         }
     }
 
@@ -101,7 +112,8 @@ impl Window {
         if frames.is_empty() {
             return None;
         }
-        let series = Metric::ALL
+        let series = self
+            .metrics
             .iter()
             .filter_map(|&metric| Some((metric, self.roll_up(metric, &frames)?)))
             .collect();

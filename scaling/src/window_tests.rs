@@ -148,3 +148,13 @@ fn a_frame_of_no_ticks_brings_its_events_but_no_samples() {
     assert_eq!(period.get(Metric::OfferedLoad), None);
     assert_eq!(period.get(Metric::Concurrency), None);
 }
+
+#[test]
+fn a_window_over_some_metrics_leaves_the_others_out() {
+    let mut window = Window::new(10).only(&[Metric::Rejected]);
+    let mut frame = Frame::new(10, 10, 10.0);
+    frame.insert(Metric::Invocations, Sample::Counter(3));
+    frame.insert(Metric::Rejected, Sample::Counter(2));
+    let periods = window.push(frame);
+    assert_eq!(periods[0].series, [(Metric::Rejected, Series::Counter(2))]);
+}
