@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
+use scaling::catalogue::Metric;
+
 use crate::RouteChoice;
 
 /// CloudWatch takes this many dimensions a metric.
 const MAX_DIMENSIONS: usize = 30;
+/// A line of embedded metric format repeats every dimension; so many bytes leave room for the
+/// metrics in 16 KB. A name stands there twice.
+const MAX_LINE_DIMENSIONS: usize = 8 * 1024;
 
 /// The sidecar's settings. The environment is read by the binary, not here.
 #[derive(Debug, Clone)]
@@ -18,10 +23,17 @@ pub struct Config {
     pub namespace: String,
     /// Dimensions of every metric, as name and value. Empty: no scaling metrics are published.
     pub dimensions: Vec<(String, String)>,
+    /// The metrics that leave; `GET /metrics` has them all.
+    pub metrics: Vec<Metric>,
+    /// Seconds within which `OfferedLoad` asks for the queue's backlog to be cleared; none leaves the
+    /// backlog out.
+    pub drain_secs: Option<f64>,
     /// Region to publish to where the AWS SDK's own chain finds none.
     pub region: Option<String>,
     /// NVML library to load in place of the driver's.
     pub nvml_library: Option<PathBuf>,
+    /// Value of `CUDA_VISIBLE_DEVICES`: which GPUs count; all if there is none.
+    pub visible_gpus: Option<String>,
     /// Folder that holds `proc` and `sys`: `/` but for tests.
     pub root: PathBuf,
 }
@@ -33,8 +45,11 @@ impl Default for Config {
             period_secs: 10,
             namespace: "Plimsoll".to_owned(),
             dimensions: Vec::new(),
+            metrics: Metric::ALL.to_vec(),
+            drain_secs: None,
             region: None,
             nvml_library: None,
+            visible_gpus: None,
             root: PathBuf::from("/"),
         }
     }
@@ -54,7 +69,7 @@ impl Config {
         let namespace = &self.namespace;
         if namespace.starts_with("AWS/") {
             bad.push(format!(
-                "namespace {namespace:?}: names beginning with AWS/ are reserved"
+                "namespace {namespace:?}: expected one of your own, because those beginning with AWS/ are reserved"
             ));
         }
         if !is_label(namespace, 255) {
@@ -66,6 +81,15 @@ impl Config {
             bad.push(format!(
                 "{} dimensions: expected at most {MAX_DIMENSIONS}",
                 self.dimensions.len()
+            ));
+        }
+        let bytes = self.line_bytes();
+        let by_line = matches!(self.route, RouteChoice::Auto | RouteChoice::Emf);
+        if by_line && bytes > MAX_LINE_DIMENSIONS {
+            bad.push(format!(
+                "dimensions take {bytes} bytes of each line of embedded metric format: expected at \
+                 most {MAX_LINE_DIMENSIONS} with route {}; shorten them, or use route cloudwatch",
+                self.route
             ));
         }
         for (at, (name, value)) in self.dimensions.iter().enumerate() {
@@ -91,6 +115,21 @@ impl Config {
             }
         }
         bad
+    }
+
+    /// What the dimensions take of a line, in bytes of JSON.
+    fn line_bytes(&self) -> usize {
+        let json = |text: &str| {
+            let escaped = text
+                .bytes()
+                .filter(|byte| matches!(byte, b'"' | b'\\'))
+                .count();
+            text.len() + escaped + 3
+        };
+        self.dimensions
+            .iter()
+            .map(|(name, value)| 2 * json(name) + json(value))
+            .sum()
     }
 }
 
@@ -141,6 +180,22 @@ mod tests {
             assert_eq!(bad.len(), 1, "{bad:?}");
             assert!(bad[0].contains(part), "{part} in {bad:?}");
         }
+    }
+
+    #[test]
+    fn dimensions_must_fit_a_line_where_lines_are_written() {
+        let long = |route| {
+            with(|config| {
+                config.route = route;
+                let value = |n| (format!("d{n}"), "v".repeat(1024));
+                config.dimensions = (0..8).map(value).collect();
+            })
+        };
+        for route in [RouteChoice::Auto, RouteChoice::Emf] {
+            let bad = long(route);
+            assert!(bad.len() == 1 && bad[0].contains("at most 8192"), "{bad:?}");
+        }
+        assert!(long(RouteChoice::CloudWatch).is_empty());
     }
 
     #[test]

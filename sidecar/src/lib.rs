@@ -8,6 +8,7 @@
 //! drop their oldest entry; a foreign call that hangs or panics costs a reading or a period, which
 //! is then missing, never 0. The environment is read by nobody here but the AWS SDK.
 
+mod bill;
 mod config;
 mod outbox;
 mod publisher;
@@ -22,9 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use scaling::frame::Frame;
+use scaling::signal::OfferedLoad;
 use scaling::window::Window;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use bill::usage;
 pub use config::Config;
 pub use publisher::route::RouteChoice;
 pub use recorder::Recorder;
@@ -33,11 +36,11 @@ pub use sources::cgroup::{limits, Limits};
 use outbox::Outbox;
 use publisher::cloudwatch::{retry, CloudWatch};
 use publisher::emf::Emf;
-use publisher::prometheus::Publishing;
+use publisher::prometheus::{Format, Publishing};
 use publisher::stats::Stats;
 use publisher::{Parcel, Publisher, Stop, Timing};
 use sampler::Sampler;
-use sources::gpu::Gpu;
+use sources::gpu::{Gpu, View};
 
 /// Periods that wait while a route fails: at 10 s, ten minutes.
 const OUTBOX_PERIODS: usize = 60;
@@ -128,6 +131,7 @@ struct Shared {
     stats: Arc<Stats>,
     outbox: Arc<Outbox<Parcel>>,
     emf: Arc<Emf>,
+    gpu: View,
 }
 
 /// Starts the sidecar on a named thread of its own. Sampling begins at once; publishing begins when
@@ -150,11 +154,13 @@ pub fn start(
         ));
     }
     let route_line = publisher::route::plan(&config);
+    let gpu = Gpu::start(config.nvml_library.clone(), config.visible_gpus.as_deref());
     let shared = Arc::new(Shared {
         last: Mutex::new(None),
         stats: Arc::new(Stats::default()),
         outbox: Arc::new(Outbox::new(OUTBOX_PERIODS)),
         emf: Arc::new(Emf::to_stdout(&config.namespace, &config.dimensions)),
+        gpu: gpu.view(),
     });
     let page = Page {
         recorder: recorder.clone(),
@@ -171,7 +177,10 @@ pub fn start(
     std::thread::Builder::new()
         .name("sidecar".to_owned())
         .spawn(move || {
-            runtime.block_on(run(config, recorder, begin, &shared, (stopped, flushes)));
+            let signal = OfferedLoad::new(config.drain_secs);
+            let sampler =
+                Sampler::new(recorder, Path::new(&config.root), Some(gpu)).with_signal(signal);
+            runtime.block_on(run(config, sampler, begin, &shared, (stopped, flushes)));
             // A look-up of a name or a stuck write must not hold the process.
             runtime.shutdown_background();
             let _ = end.send(());
@@ -217,9 +226,19 @@ impl Sidecar {
 }
 
 impl Page {
-    /// Prometheus text of bounded size, made without waiting.
+    /// Prometheus text 0.0.4 of bounded size, made without waiting.
     #[must_use]
     pub fn render(&self) -> String {
+        self.render_as(Format::Text)
+    }
+
+    /// The same as OpenMetrics 1.0.0.
+    #[must_use]
+    pub fn render_openmetrics(&self) -> String {
+        self.render_as(Format::OpenMetrics)
+    }
+
+    fn render_as(&self, format: Format) -> String {
         let last = self
             .shared
             .last
@@ -228,10 +247,11 @@ impl Page {
             .clone();
         let publishing = Publishing {
             stats: &self.shared.stats,
+            gpu: &self.shared.gpu,
             dropped_periods: self.shared.outbox.dropped(),
             dropped_lines: self.shared.emf.dropped(),
         };
-        publisher::prometheus::render(&self.recorder, last.as_deref(), &publishing)
+        publisher::prometheus::render(format, &self.recorder, last.as_deref(), &publishing)
     }
 }
 
@@ -244,7 +264,7 @@ impl std::fmt::Debug for Page {
 /// The sidecar's whole life, on its own thread.
 async fn run(
     config: Config,
-    recorder: Recorder,
+    sampler: Sampler,
     begin: Arc<AtomicBool>,
     shared: &Arc<Shared>,
     (stop, flushes): (Stop, Flushes),
@@ -258,17 +278,17 @@ async fn run(
     let seed = retry::seed();
     let publisher = Publisher::new(
         choice,
-        CloudWatch::new(&config.namespace, &config.dimensions, config.region.clone()),
+        CloudWatch::new(&config.namespace, &config.dimensions, config.region.clone())
+            .with_skew(shared.stats.skew().clone()),
         shared.emf.clone(),
         shared.stats.clone(),
         (Timing::new(config.period_secs, seed), seed),
         stop.clone(),
     );
     let publishing = tokio::spawn(publisher.run(shared.outbox.clone()));
-    let gpu = Gpu::start(config.nvml_library.clone());
-    let sampler = Sampler::new(recorder, Path::new(&config.root), Some(gpu));
     let orders = (stop.clone(), flushes);
-    measure(sampler, config.period_secs, &begin, shared, orders).await;
+    let window = Window::new(config.period_secs).only(&config.metrics);
+    measure(sampler, window, &begin, shared, orders).await;
     shared.outbox.close();
     if let Err(error) = publishing.await {
         tracing::warn!(%error, "the publisher failed");
@@ -302,13 +322,12 @@ enum Wake {
 /// ones, and nothing is pushed out of the outbox.
 async fn measure(
     mut sampler: Sampler,
-    period_secs: u32,
+    mut window: Window,
     begin: &AtomicBool,
     shared: &Shared,
     (mut stop, (mut flushes, out_since)): (Stop, Flushes),
 ) {
     let mut next = tokio::time::Instant::now() + to_next_tick(unix_time());
-    let mut window = Window::new(period_secs);
     let mut last_secs = unix_time().as_secs();
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
     let mut out: Option<oneshot::Receiver<()>> = None;
@@ -363,6 +382,7 @@ async fn measure(
             .clamp(1, u64::from(u32::MAX));
         last_secs = now_secs;
         let mut frame = sampler.tick(now_secs, ticks as u32);
+        shared.stats.leave_out(frame.left_out());
         if stopping && frame.elapsed_secs < SHORTEST_SAMPLE_SECS {
             (frame.end_secs, frame.ticks) = (now_secs.saturating_sub(1), 0);
         }

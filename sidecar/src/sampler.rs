@@ -11,12 +11,12 @@ use scaling::frame::{Frame, LevelSample, Sample};
 use scaling::signal::{self, CpuUse, Observation, OfferedLoad};
 
 use crate::recorder::{Recorded, Recorder};
-use crate::sources::cgroup::{Cgroup, Limits, Usage};
+use crate::sources::cgroup::{Cgroup, Usage};
 use crate::sources::gpu::Gpu;
 use crate::sources::host::Host;
 
-/// Frames between two looks at the limits: an operator may change them, rarely.
-const LIMITS_EVERY: u32 = 60;
+/// Frames between two looks at which cgroup is the process's: it may be moved, rarely.
+const REOPEN_EVERY: u32 = 60;
 
 /// Everything that one tick needs to know about the tick before.
 pub(crate) struct Sampler {
@@ -24,16 +24,15 @@ pub(crate) struct Sampler {
     cgroup: Cgroup,
     host: Host,
     gpu: Option<Gpu>,
-    limits: Limits,
-    limits_age: u32,
+    opened_ago: u32,
     signal: OfferedLoad,
     at_micros: u64,
     counters: Vec<(&'static str, u64)>,
     levels: Vec<(&'static str, LevelState)>,
     histograms: Vec<(Metric, Recorded)>,
     usage: Usage,
-    /// Answers and refusals since the last tick that [`Sampler::events`] took out.
-    taken: (u64, u64),
+    /// What [`Sampler::events`] took out since the last tick.
+    taken: Taken,
 }
 
 fn of_kind(kind: Kind) -> impl Iterator<Item = Metric> {
@@ -50,6 +49,15 @@ fn counted(frame: &Frame, metric: Metric) -> u64 {
     }
 }
 
+/// Events that have left ahead of their tick, as far as a tick's readings still need them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken {
+    answered: u64,
+    rejected: u64,
+    /// Longest wait for a slot, microseconds.
+    waited: f64,
+}
+
 /// A level at the last tick.
 #[derive(Debug, Clone, Copy, Default)]
 struct LevelState {
@@ -61,7 +69,6 @@ struct LevelState {
 /// A level between two ticks.
 #[derive(Debug, Clone, Copy, Default)]
 struct LevelChange {
-    level: u64,
     max: u64,
     mean: f64,
     change: i64,
@@ -72,26 +79,29 @@ impl Sampler {
     pub(crate) fn new(recorder: Recorder, root: &Path, gpu: Option<Gpu>) -> Self {
         let cgroup = Cgroup::open(root);
         let mut host = Host::new();
-        let limits = cgroup.limits(&mut host);
-        let usage = cgroup.usage(&mut host);
+        let (_, usage) = cgroup.read(&mut host);
         let mut sampler = Self {
             cgroup,
             host,
             gpu,
-            limits,
-            limits_age: 0,
+            opened_ago: 0,
             signal: OfferedLoad::default(),
             at_micros: recorder.clock().micros(),
             counters: Vec::new(),
             levels: Vec::new(),
             histograms: Vec::new(),
             usage,
-            taken: (0, 0),
+            taken: Taken::default(),
             recorder,
         };
         // The first difference is to this moment, not to the beginning of the process.
         sampler.record(&mut Frame::new(0, 1, 0.0));
         sampler
+    }
+
+    /// The same with another signal.
+    pub(crate) fn with_signal(self, signal: OfferedLoad) -> Self {
+        Self { signal, ..self }
     }
 
     /// Closes the frame that covers `ticks` ticks and ends at `end_secs` (Unix time).
@@ -117,11 +127,10 @@ impl Sampler {
             let count = self.count(metric.name());
             frame.insert(metric, Sample::Counter(count));
         }
-        for metric in of_kind(Kind::Distribution) {
-            self.distribution(metric, &mut frame);
-        }
-        self.taken.0 += counted(&frame, Metric::Invocations);
-        self.taken.1 += counted(&frame, Metric::Rejected);
+        let waited = self.distributions(&mut frame);
+        self.taken.answered += counted(&frame, Metric::Invocations);
+        self.taken.rejected += counted(&frame, Metric::Rejected);
+        self.taken.waited = self.taken.waited.max(waited);
         frame
     }
 
@@ -143,13 +152,20 @@ impl Sampler {
             };
             frame.insert(metric, Sample::Level(sample));
         }
-        for metric in of_kind(Kind::Distribution) {
-            self.distribution(metric, frame);
+        for metric in of_kind(Kind::Gauge) {
+            frame.reading(metric, self.gauge(metric.name()));
         }
         let taken = std::mem::take(&mut self.taken);
-        let answered = taken.0 + counted(frame, Metric::Invocations);
-        let rejected = taken.1 + counted(frame, Metric::Rejected);
-        let slots = self.level(internal::SLOTS).level as f64;
+        let waited = self.distributions(frame).max(taken.waited);
+        let waiting = self.waiting().unwrap_or(0.0);
+        frame.reading(Metric::OldestWait, Some(waited.max(waiting) / 1e3));
+        // Two models may be on a GPU at once.
+        let on_gpu = self.level(internal::GPU_RUNS).mean.min(1.0);
+        let has_gpu = self.gauge(internal::GPU_SLOTS).is_some_and(|n| n > 0.0);
+        frame.reading(Metric::GPUBusy, has_gpu.then_some(100.0 * on_gpu));
+        let answered = taken.answered + counted(frame, Metric::Invocations);
+        let rejected = taken.rejected + counted(frame, Metric::Rejected);
+        let slots = self.gauge(internal::SLOTS).unwrap_or(0.0);
         let busy = self.level(internal::BUSY_SLOTS).mean;
         frame.reading(
             Metric::SlotUtilization,
@@ -159,10 +175,15 @@ impl Sampler {
             elapsed_secs: 0.0,
             slots,
             offered_work_ns: self.count(internal::OFFERED_WORK),
+            offered_cpu_ns: self.count(internal::OFFERED_CPU),
+            run_secs: self.count(internal::RUN_TIME) as f64 / 1e9,
+            run_cpus: self.gauge(internal::RUN_CPUS),
+            request_cpu_secs: self.gauge(internal::REQUEST_CPU).map(|nanos| nanos / 1e9),
             answered,
             rejected,
             in_flight_change,
             cpu: None,
+            queued_work_ns: self.gauge(internal::QUEUED_WORK).unwrap_or(0.0),
         }
     }
 
@@ -173,6 +194,18 @@ impl Sampler {
             .map_or(0, |counter| counter.total());
         let before = entry(&mut self.counters, name);
         total.wrapping_sub(std::mem::replace(before, total))
+    }
+
+    fn gauge(&self, name: &'static str) -> Option<f64> {
+        self.recorder.gauge(name)?.value()
+    }
+
+    /// For how long the queue's oldest request has been waiting, microseconds; none if none is.
+    fn waiting(&self) -> Option<f64> {
+        let since = self
+            .gauge(internal::OLDEST_SINCE)
+            .filter(|&since| since > 0.0)?;
+        Some((self.recorder.clock().micros() as f64 - since).max(0.0))
     }
 
     fn level(&mut self, name: &'static str) -> LevelChange {
@@ -196,7 +229,6 @@ impl Sampler {
             },
         );
         LevelChange {
-            level: cut.level,
             // The level at the frame's beginning was there too.
             max: cut.max.max(begin.level),
             mean,
@@ -204,10 +236,22 @@ impl Sampler {
         }
     }
 
-    fn distribution(&mut self, metric: Metric, frame: &mut Frame) {
-        let Some(histogram) = self.recorder.histogram(metric.name()) else {
-            return;
-        };
+    /// Takes every distribution into the frame; returns the longest wait for a slot that ended,
+    /// microseconds.
+    fn distributions(&mut self, frame: &mut Frame) -> f64 {
+        let mut waited = 0.0;
+        for metric in of_kind(Kind::Distribution) {
+            let max = self.distribution(metric, frame);
+            if metric == Metric::QueueLatency {
+                waited = max.unwrap_or(0.0);
+            }
+        }
+        waited
+    }
+
+    /// Takes one distribution into the frame; returns its exact maximum.
+    fn distribution(&mut self, metric: Metric, frame: &mut Frame) -> Option<f64> {
+        let histogram = self.recorder.histogram(metric.name())?;
         // Counts before extremes: an extreme without its count does no harm, the reverse would.
         let now = histogram.collect();
         let extremes = histogram.take_extremes();
@@ -218,46 +262,37 @@ impl Sampler {
         }
         *before = now;
         frame.insert(metric, Sample::Distribution(values));
+        extremes.map(|(_, max)| max)
     }
 
     fn read_sources(&mut self, frame: &mut Frame, elapsed: f64) -> Option<CpuUse> {
-        self.limits_age += 1;
-        if self.limits_age >= LIMITS_EVERY {
-            self.limits_age = 0;
-            self.limits = self.cgroup.limits(&mut self.host);
+        self.opened_ago += 1;
+        if self.opened_ago >= REOPEN_EVERY {
+            self.opened_ago = 0;
+            self.cgroup.reopen();
         }
-        let before = self.usage;
-        self.usage = self.cgroup.usage(&mut self.host);
-        let used = match (self.usage.cpu_secs, before.cpu_secs) {
-            (Some(now), Some(then)) if now >= then => Some(now - then),
-            _ => None,
-        };
-        let quota_cpus = self.limits.cpus;
+        let (limits, usage) = self.cgroup.read(&mut self.host);
+        let used = usage.since(&self.usage);
+        self.usage = usage;
+        let quota_cpus = limits.cpus;
         let available = elapsed * quota_cpus;
         let share = used
+            .cpu_secs
             .filter(|_| available > 0.0)
             .map(|used| 100.0 * used / available);
         frame.reading(Metric::CPUUtilization, share);
-        let throttled = match (self.usage.periods, before.periods) {
-            (Some(now), Some(then)) if now.0 > then.0 => {
-                Some(100.0 * now.1.saturating_sub(then.1) as f64 / (now.0 - then.0) as f64)
-            }
-            // Nothing ran, so nothing was held back.
-            (Some(now), Some(then)) if now.0 == then.0 => Some(0.0),
-            _ => None,
-        };
-        frame.reading(Metric::CPUThrottled, throttled);
-        let memory = match (self.usage.memory_bytes, self.limits.memory_bytes) {
+        frame.reading(Metric::CPUThrottled, used.throttled);
+        let memory = match (self.usage.memory_bytes, limits.memory_bytes) {
             (Some(used), Some(limit)) if limit > 0 => Some(100.0 * used as f64 / limit as f64),
             _ => None,
         };
         frame.reading(Metric::MemoryUtilization, memory);
-        if let Some(gpu) = &self.gpu {
+        if let Some(gpu) = &mut self.gpu {
             let reading = gpu.latest();
             frame.reading(Metric::GPUUtilization, reading.utilization);
             frame.reading(Metric::GPUMemoryUtilization, reading.memory);
         }
-        used.map(|used_secs| CpuUse {
+        used.cpu_secs.map(|used_secs| CpuUse {
             used_secs,
             quota_cpus,
         })

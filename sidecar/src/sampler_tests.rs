@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::recorder::Clock;
 use metrics::{Metadata, Recorder as _};
+use scaling::level::{fall, rise};
 
 static METADATA: Metadata<'_> = Metadata::new("test", metrics::Level::INFO, None);
 
@@ -40,6 +41,16 @@ impl Bench {
         self.recorder.register_gauge(&name.into(), &METADATA)
     }
 
+    fn up(&self, name: &'static str, times: usize) {
+        let at = self.clock.micros();
+        (0..times).for_each(|_| self.count(name, rise(at)));
+    }
+
+    fn down(&self, name: &'static str, times: usize) {
+        let at = self.clock.micros();
+        (0..times).for_each(|_| self.count(name, fall(at)));
+    }
+
     fn pass(&self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
     }
@@ -47,6 +58,14 @@ impl Bench {
     fn tick(&mut self) -> Frame {
         self.second += 1;
         self.sampler.tick(self.second, 1)
+    }
+}
+
+fn reading(frame: &Frame, metric: Metric) -> Option<f64> {
+    match frame.get(metric) {
+        Some(Sample::Reading(value)) => Some(*value),
+        None => None,
+        other => panic!("{metric:?}: {other:?}"),
     }
 }
 
@@ -77,10 +96,9 @@ fn a_frame_holds_the_difference_and_not_the_total() {
 #[test]
 fn concurrency_is_weighted_by_time_and_keeps_its_peak() {
     let mut bench = Bench::new();
-    let running = bench.gauge("Concurrency");
-    running.increment(4.0);
+    bench.up("Concurrency", 4);
     bench.pass(250);
-    running.decrement(3.0);
+    bench.down("Concurrency", 3);
     bench.pass(750);
     let frame = bench.tick();
     assert_eq!(level(&frame, Metric::Concurrency), (1.75, 4.0));
@@ -92,7 +110,7 @@ fn concurrency_is_weighted_by_time_and_keeps_its_peak() {
 fn a_late_tick_uses_the_time_that_really_passed() {
     let mut bench = Bench::new();
     bench.gauge(internal::SLOTS).set(2.0);
-    bench.gauge(internal::BUSY_SLOTS).set(1.0);
+    bench.up(internal::BUSY_SLOTS, 1);
     bench.count(internal::OFFERED_WORK, 3_000_000_000);
     bench.pass(3000);
     let frame = bench.sampler.tick(103, 3);
@@ -157,4 +175,76 @@ fn extremes_belong_to_the_frame_that_saw_them() {
     latency.record(101.5);
     bench.pass(1000);
     assert_eq!(values(bench.tick()), [(101.5, 1)]);
+}
+
+#[test]
+fn the_oldest_wait_is_the_longest_that_ended_or_is_still_under_way() {
+    let mut bench = Bench::new();
+    bench.pass(1000);
+    let oldest = |frame: &Frame| reading(frame, Metric::OldestWait);
+    assert_eq!(oldest(&bench.tick()), Some(0.0), "idle is 0");
+
+    let since = bench.gauge(internal::OLDEST_SINCE);
+    since.set(bench.clock.micros() as f64);
+    bench.pass(1500);
+    assert_eq!(oldest(&bench.tick()), Some(1500.0), "one is waiting");
+
+    // That one got its slot after two seconds; the next in the queue has waited for 300 ms.
+    bench.pass(500);
+    let waited = bench
+        .recorder
+        .register_histogram(&"QueueLatency".into(), &METADATA);
+    waited.record(2_000_000.0);
+    waited.record(12.0);
+    since.set(bench.clock.micros() as f64 + 200_000.0);
+    bench.pass(500);
+    assert_eq!(oldest(&bench.tick()), Some(2000.0), "one has waited");
+
+    since.set(0.0);
+    bench.pass(1000);
+    assert_eq!(oldest(&bench.tick()), Some(0.0));
+}
+
+#[test]
+fn a_wait_whose_events_left_early_still_counts_at_the_tick() {
+    let mut bench = Bench::new();
+    bench
+        .recorder
+        .register_histogram(&"QueueLatency".into(), &METADATA)
+        .record(70_000.0);
+    bench.sampler.events(100);
+    bench.pass(1000);
+    assert_eq!(reading(&bench.tick(), Metric::OldestWait), Some(70.0));
+    bench.pass(1000);
+    assert_eq!(reading(&bench.tick(), Metric::OldestWait), Some(0.0));
+}
+
+#[test]
+fn gpu_busy_is_there_only_where_runs_are_on_a_gpu() {
+    let mut bench = Bench::new();
+    let busy = |frame: &Frame| reading(frame, Metric::GPUBusy);
+    bench.gauge(internal::GPU_SLOTS).set(0.0);
+    bench.up(internal::GPU_RUNS, 1);
+    bench.pass(1000);
+    assert_eq!(busy(&bench.tick()), None);
+    bench.gauge(internal::GPU_SLOTS).set(2.0);
+    bench.pass(250);
+    bench.down(internal::GPU_RUNS, 1);
+    bench.pass(750);
+    assert_eq!(busy(&bench.tick()), Some(25.0));
+    bench.pass(1000);
+    assert_eq!(busy(&bench.tick()), Some(0.0));
+}
+
+#[test]
+fn gauges_are_read_once_a_second_and_missing_until_they_are_set() {
+    let mut bench = Bench::new();
+    bench.pass(1000);
+    assert_eq!(reading(&bench.tick(), Metric::ModelsLoaded), None);
+    bench.gauge("ModelsLoaded").set(1.0);
+    bench.gauge("ModelMemory").set(3e9);
+    bench.pass(1000);
+    let frame = bench.tick();
+    assert_eq!(reading(&frame, Metric::ModelsLoaded), Some(1.0));
+    assert_eq!(reading(&frame, Metric::ModelMemory), Some(3e9));
 }

@@ -81,6 +81,7 @@ fn shared() -> Arc<Shared> {
         stats: Arc::default(),
         outbox: Arc::new(Outbox::new(4)),
         emf: Arc::new(Emf::to_stdout("Plimsoll", &[])),
+        gpu: View::default(),
     })
 }
 
@@ -96,7 +97,7 @@ fn measure_once(begin: bool) -> Option<scaling::window::Period> {
         .unwrap();
     runtime.block_on(measure(
         sampler,
-        10,
+        Window::new(10),
         &AtomicBool::new(begin),
         &shared,
         (stopped, (flushes, Arc::default())),
@@ -142,7 +143,7 @@ fn a_flush_brings_the_events_at_once_and_is_answered_when_they_have_left() {
     let parcel = runtime.block_on(async {
         let measuring = measure(
             sampler,
-            10,
+            Window::new(10),
             &begin,
             &shared,
             (stopped, (flushes, Arc::default())),
@@ -205,7 +206,7 @@ fn flushes_that_outrun_the_far_side_lose_nothing() {
         let measuring = async {
             measure(
                 sampler,
-                10,
+                Window::new(10),
                 &begin,
                 &shared,
                 (stopped, (flushes, Arc::default())),
@@ -265,16 +266,18 @@ fn flushes_take_nothing_from_what_is_sampled_once_a_second() {
         .enable_all()
         .build()
         .unwrap();
-    for name in [internal::SLOTS, internal::BUSY_SLOTS] {
-        let key = metrics::Key::from_static_name(name);
-        metrics::Recorder::register_gauge(&recorder, &key, &METADATA).set(1.0);
-    }
+    recorder
+        .register_gauge(&internal::SLOTS.into(), &METADATA)
+        .set(1.0);
+    recorder
+        .register_counter(&internal::BUSY_SLOTS.into(), &METADATA)
+        .increment(scaling::level::rise(0));
     let sampler = Sampler::new(recorder, Path::new("/"), None);
     let begin = AtomicBool::new(true);
     let samples = runtime.block_on(async {
         let measuring = async {
             let orders = (stopped, (flushes, Arc::default()));
-            measure(sampler, 10, &begin, &shared, orders).await;
+            measure(sampler, Window::new(10), &begin, &shared, orders).await;
             shared.outbox.close();
         };
         let publishing = async {

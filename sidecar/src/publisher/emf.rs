@@ -18,7 +18,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scaling::catalogue::Unit;
+use scaling::catalogue::{Unit, EMBEDDED_COUNT, EMBEDDED_MAX, EMBEDDED_SUM};
 use scaling::window::{Period, Series};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
@@ -29,6 +29,8 @@ use crate::outbox::Outbox;
 const MAX_VALUES: usize = 100;
 /// Metrics that one directive may hold.
 const MAX_METRICS: usize = 100;
+/// CloudWatch takes no number beyond 2^360.
+const HIGHEST: f64 = 2.348_542_582_773_833e108;
 /// What a pipe takes in one piece.
 const LINE_BYTES: usize = 4096;
 /// Lines that wait while stdout is blocked: at 10 s a period, several minutes.
@@ -252,7 +254,7 @@ fn entries(period: &Period) -> Vec<Entry> {
                     unit,
                     array(std::iter::repeat_n(mean, level.samples as usize)),
                 );
-                add("Max", unit, number(level.max));
+                add(EMBEDDED_MAX, unit, number(level.max));
             }
             Series::Reading(values) => {
                 let each = |&(value, ticks): &(f64, u64)| {
@@ -266,17 +268,22 @@ fn entries(period: &Period) -> Vec<Entry> {
                     unit,
                     array(histogram.equal_weight(MAX_VALUES).into_iter()),
                 );
-                add("Count", Unit::Count, Some(Value::from(histogram.count())));
-                add("Sum", unit, number(histogram.sum()));
+                add(
+                    EMBEDDED_COUNT,
+                    Unit::Count,
+                    Some(Value::from(histogram.count())),
+                );
+                add(EMBEDDED_SUM, unit, number(histogram.sum()));
             }
         }
     }
     entries
 }
 
-/// A JSON number; none for what JSON cannot hold.
+/// A JSON number; none for what JSON cannot hold or CloudWatch does not take.
 fn number(value: f64) -> Option<Value> {
-    Number::from_f64(value).map(Value::Number)
+    let value = Some(value).filter(|value| value.abs() <= HIGHEST);
+    value.and_then(Number::from_f64).map(Value::Number)
 }
 
 /// Finite values, six digits each: a line stays short, and CloudWatch's percentiles do not mind.

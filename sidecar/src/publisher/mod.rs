@@ -5,60 +5,53 @@
 //! log line with its reason.
 //!
 //! - `auto`: the first period is the probe. Accepted: CloudWatch. Refused: embedded metric format,
-//!   with a new probe every few minutes. CloudWatch that stops working for a minute is refused too.
+//!   with a new probe after 30 s, then less and less often. CloudWatch that stops working for a
+//!   minute is refused too.
 //! - `cloudwatch`: tried again with growing waits, for ever; the outbox bounds what is kept.
 //! - `emf`: stdout.
+//!
+//! **No period leaves twice.** PutMetricData has no idempotency token, and a period that counts
+//! twice is worse than one that is missing. What CloudWatch has certainly not taken is sent again or
+//! by stdout; what it may have taken is neither, and is counted as unknown.
 
 pub(crate) mod cloudwatch;
 pub(crate) mod emf;
 pub(crate) mod prometheus;
 pub(crate) mod route;
+pub(crate) mod skew;
 pub(crate) mod stats;
+pub(crate) mod timing;
 
 use std::future::Future;
 use std::mem::Discriminant;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant as Deadline};
 
 use scaling::window::Period;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::outbox::Outbox;
 use cloudwatch::retry::Backoff;
 use emf::Emf;
 use route::{Active, Refusal, RouteChoice};
 use stats::Stats;
+pub(crate) use timing::{Progress, Timing};
+
+/// Periods in a row whose answer is lost, after which `auto` leaves CloudWatch: each costs its data.
+const LOST_IN_A_ROW: u32 = 2;
 
 /// What takes a period in CloudWatch's stead in tests.
 pub(crate) trait Cloud {
-    /// Publishes a period; one attempt, with its own time limits.
-    fn put(&mut self, period: &Period) -> impl Future<Output = Result<(), Refusal>>;
-}
+    /// Publishes a period, from where `progress` stands; one attempt, with its own time limits.
+    fn put(
+        &mut self,
+        period: &Period,
+        progress: &mut Progress,
+    ) -> impl Future<Output = Result<(), Refusal>>;
 
-/// When the publisher tries what.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timing {
-    /// Wait after a first failure, and the longest wait.
-    pub(crate) backoff: (Duration, Duration),
-    /// How long `auto` stays with a CloudWatch that fails.
-    pub(crate) patience: Duration,
-    /// Between two probes of `auto`.
-    pub(crate) probe: Duration,
-    /// Delay of each period, so that a fleet does not publish in phase.
-    pub(crate) jitter: Duration,
-}
-
-impl Timing {
-    /// The timing for a publishing period; `seed` differs from process to process.
-    pub(crate) fn new(period_secs: u32, seed: u64) -> Self {
-        let most = u64::from(period_secs) * 100;
-        Self {
-            backoff: (Duration::from_secs(1), Duration::from_secs(60)),
-            patience: Duration::from_secs(60),
-            probe: Duration::from_secs(300),
-            jitter: Duration::from_millis(seed % most.max(1)),
-        }
-    }
+    /// Uses new connections from here on.
+    fn reconnect(&mut self);
 }
 
 /// A period on its way out.
@@ -80,7 +73,7 @@ impl From<Period> for Parcel {
 }
 
 /// Set to a deadline when the sidecar is asked to stop.
-pub(crate) type Stop = watch::Receiver<Option<Instant>>;
+pub(crate) type Stop = watch::Receiver<Option<Deadline>>;
 
 /// The publishing side's state.
 pub(crate) struct Publisher<C> {
@@ -89,10 +82,17 @@ pub(crate) struct Publisher<C> {
     emf: Arc<Emf>,
     stats: Arc<Stats>,
     timing: Timing,
-    seed: u64,
+    /// Waits between attempts, and between probes.
+    backoff: Backoff,
+    probes: Backoff,
     stop: Stop,
     active: Active,
     probe_at: Instant,
+    /// Periods in a row whose answer is lost.
+    lost_in_a_row: u32,
+    /// The wall clock, and when the last call ended by it.
+    clock: fn() -> Duration,
+    last_call: Option<Duration>,
     /// Lines that stdout had not taken at the last look.
     emf_dropped: u64,
     /// What was said last: said once, until it changes.
@@ -122,13 +122,23 @@ impl<C: Cloud> Publisher<C> {
             emf,
             stats,
             timing,
-            seed,
+            backoff: Backoff::new(timing.backoff.0, timing.backoff.1, seed),
+            probes: Backoff::new(timing.probe.0, timing.probe.1, seed),
             stop,
             active,
             probe_at,
+            lost_in_a_row: 0,
+            clock: crate::unix_time,
+            last_call: None,
             emf_dropped: 0,
             said,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_clock(mut self, clock: fn() -> Duration) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Publishes until the outbox is closed and empty.
@@ -137,7 +147,11 @@ impl<C: Cloud> Publisher<C> {
             if delivered.is_empty() {
                 self.pause(self.timing.jitter).await;
             }
-            self.deliver(&period, &outbox).await;
+            // Of the metrics that were chosen none may be there, such as a GPU's: nothing is sent then,
+            // and nothing was accepted.
+            if !period.series.is_empty() {
+                self.deliver(&period, &outbox).await;
+            }
             if !delivered.is_empty() {
                 let emf = Arc::clone(&self.emf);
                 // Lines leave on a thread of their own; whoever waits may have given up meanwhile.
@@ -152,56 +166,104 @@ impl<C: Cloud> Publisher<C> {
     }
 
     async fn deliver(&mut self, period: &Period, outbox: &Outbox<Parcel>) {
-        match (self.choice, self.active) {
-            (RouteChoice::None, _) => {}
-            (RouteChoice::Emf, _) => self.write(period),
+        let mut progress = Progress::default();
+        let sent = match (self.choice, self.active) {
+            (RouteChoice::None, _) => return,
+            (RouteChoice::Emf, _) => return self.write(period),
             (RouteChoice::Auto, Active::Emf) if Instant::now() < self.probe_at => {
-                self.write(period)
+                return self.write(period);
             }
-            (RouteChoice::Auto, Active::CloudWatch) => {
-                if let Err(refusal) = self.insist(period, outbox).await {
-                    self.fall_back(period, &refusal);
+            (RouteChoice::Auto, Active::CloudWatch) | (RouteChoice::CloudWatch, _) => {
+                self.insist(period, &mut progress, outbox).await
+            }
+            (RouteChoice::Auto, _) => self.attempt(period, &mut progress).await,
+        };
+        match sent {
+            Ok(()) => self.lost_in_a_row = 0,
+            Err(refusal) if refusal.is_final() => self.give_up(&refusal),
+            Err(refusal) if refusal.is_lost() => self.lose_sight(&refusal).await,
+            Err(refusal) if self.choice == RouteChoice::Auto => {
+                self.fall_back(&refusal);
+                if progress.accepted == 0 {
+                    self.write(period);
+                } else {
+                    // Its first calls are in CloudWatch: whole, it would count twice.
+                    self.stats.lose_sight();
                 }
             }
-            (RouteChoice::Auto, _) => match self.attempt(period).await {
-                Ok(()) => {}
-                Err(refusal) => self.fall_back(period, &refusal),
-            },
-            (RouteChoice::CloudWatch, _) => {
-                if let Err(refusal) = self.insist(period, outbox).await {
-                    self.give_up(&refusal);
-                }
-            }
+            Err(refusal) => self.give_up(&refusal),
         }
     }
 
-    /// One attempt at CloudWatch, cut short when the sidecar must stop.
-    async fn attempt(&mut self, period: &Period) -> Result<(), Refusal> {
-        let stop = self.stop.clone();
-        let result = tokio::select! {
-            result = self.cloud.put(period) => result,
-            () = deadline(stop) => Err(Refusal::Timeout),
+    /// One attempt at CloudWatch, cut short when the sidecar must stop. One that was refused for a
+    /// reason that is gone now, a freeze or a clock that the SDK has corrected since, is made again.
+    async fn attempt(&mut self, period: &Period, progress: &mut Progress) -> Result<(), Refusal> {
+        let frozen =
+            self.active == Active::CloudWatch && self.timing.froze(self.last_call, (self.clock)());
+        if frozen {
+            self.cloud.reconnect();
+        }
+        let begin = (self.clock)();
+        let mut result = self.call(period, progress).await;
+        // Frozen in the middle of a call, its time limit is over on waking.
+        let frozen = frozen || self.timing.froze(Some(begin), (self.clock)());
+        let again = match &result {
+            Err(Refusal::Skewed(_)) => {
+                self.stats.failure();
+                true
+            }
+            Err(refusal) if frozen && refusal.may_pass() => {
+                self.cloud.reconnect();
+                true
+            }
+            _ => false,
         };
+        if again && !self.stopping() {
+            result = self.call(period, progress).await;
+        }
         match &result {
             Ok(()) => {
+                self.backoff.reset();
+                self.probes.reset();
                 self.stats.success();
                 self.change(Active::CloudWatch, None);
             }
-            Err(_) => self.stats.failure(),
+            Err(refusal) if refusal.was_attempted() => self.stats.failure(),
+            Err(_) => {}
         }
         result
     }
 
+    async fn call(&mut self, period: &Period, progress: &mut Progress) -> Result<(), Refusal> {
+        let stop = self.stop.clone();
+        let result = tokio::select! {
+            biased;
+            () = deadline(stop) => None,
+            result = self.cloud.put(period, progress) => Some(result),
+        };
+        self.last_call = Some((self.clock)());
+        result.unwrap_or_else(|| {
+            Err(if progress.is_written() {
+                Refusal::Lost("the container had to end".to_owned())
+            } else {
+                Refusal::Timeout
+            })
+        })
+    }
+
     /// Attempts with growing waits, for as long as the choice of route asks for.
-    async fn insist(&mut self, period: &Period, outbox: &Outbox<Parcel>) -> Result<(), Refusal> {
-        let (first, cap) = self.timing.backoff;
-        let mut backoff = Backoff::new(first, cap, self.seed);
+    async fn insist(
+        &mut self,
+        period: &Period,
+        progress: &mut Progress,
+        outbox: &Outbox<Parcel>,
+    ) -> Result<(), Refusal> {
         let begin = Instant::now();
         loop {
-            let Err(refusal) = self.attempt(period).await else {
+            let Err(refusal) = self.attempt(period, progress).await else {
                 return Ok(());
             };
-            if refusal.is_final() || self.stopping() {
+            if refusal.is_final() || refusal.is_lost() || self.stopping() {
                 return Err(refusal);
             }
             match self.choice {
@@ -212,7 +274,8 @@ impl<C: Cloud> Publisher<C> {
                 RouteChoice::Auto => {}
                 _ => self.change(Active::Pending, Some(&refusal)),
             }
-            self.pause(backoff.wait()).await;
+            let wait = self.backoff.wait();
+            self.pause(wait).await;
             // Newer periods would be pushed out for this one: it is the oldest, so it goes.
             if outbox.is_full() {
                 return Err(refusal);
@@ -220,13 +283,10 @@ impl<C: Cloud> Publisher<C> {
         }
     }
 
-    fn fall_back(&mut self, period: &Period, refusal: &Refusal) {
-        if refusal.is_final() {
-            return self.give_up(refusal);
-        }
-        self.probe_at = Instant::now() + self.timing.probe;
+    /// Leaves CloudWatch for stdout until the next probe.
+    fn fall_back(&mut self, refusal: &Refusal) {
+        self.probe_at = Instant::now() + self.probes.wait();
         self.change(Active::Emf, Some(refusal));
-        self.write(period);
     }
 
     fn give_up(&mut self, refusal: &Refusal) {
@@ -237,6 +297,21 @@ impl<C: Cloud> Publisher<C> {
             Active::Pending
         };
         self.change(active, Some(refusal));
+    }
+
+    /// A period may or may not have arrived: it goes by no way again.
+    async fn lose_sight(&mut self, refusal: &Refusal) {
+        self.stats.lose_sight();
+        self.lost_in_a_row += 1;
+        let stays = self.active == Active::CloudWatch && self.lost_in_a_row < LOST_IN_A_ROW;
+        match self.choice {
+            RouteChoice::Auto if !stays => return self.fall_back(refusal),
+            RouteChoice::Auto => self.change(self.active, Some(refusal)),
+            _ => self.change(Active::Pending, Some(refusal)),
+        }
+        // Those that wait would follow it at once, and be lost alike.
+        let wait = self.backoff.wait();
+        self.pause(wait).await;
     }
 
     /// Hands a period to stdout's thread. What that could not write of the periods before shows now.
@@ -281,9 +356,13 @@ impl<C: Cloud> Publisher<C> {
                 tracing::info!("metrics leave by PutMetricData: CloudWatch accepted them");
             }
             (Active::Emf, Some(refusal)) => tracing::warn!(
-                "metrics leave as embedded metric format on stdout: {refusal}; \
-                 CloudWatch is tried again every {} s",
-                self.timing.probe.as_secs()
+                "metrics leave as embedded metric format on stdout: {refusal}; CloudWatch is tried \
+                 again within {} s, then less and less often, after {} s at most",
+                self.timing.probe.0.as_secs(),
+                self.timing.probe.1.as_secs()
+            ),
+            (_, Some(refusal)) if refusal.is_lost() => tracing::warn!(
+                "a period of metrics may or may not have arrived, and is not sent again: {refusal}"
             ),
             (_, Some(refusal)) if refusal.is_final() => {
                 tracing::warn!("a period of metrics is lost: {refusal}");
@@ -307,3 +386,8 @@ async fn deadline(mut stop: Stop) {
 #[cfg(test)]
 #[path = "publisher_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod outage_tests;

@@ -1,12 +1,18 @@
-//! The page for `GET /metrics`: Prometheus text, made anew for each request.
+//! The page for `GET /metrics`: Prometheus text 0.0.4 or OpenMetrics 1.0.0, made anew for each request.
 //!
-//! Its size has a bound: one fixed set of series, without labels from outside. It waits for
-//! nothing: counters are read from the recorder, readings are those of the last frame.
+//! Both have the same samples. OpenMetrics names a counter's family without `_total`, states units and
+//! ends with `# EOF`; to the older format a unit would be a comment.
+//!
+//! Its size has a bound: one fixed set of series and a few for each GPU, of which there is a largest
+//! number. It waits for nothing: counters are read from the recorder, readings are those of the
+//! last frame.
 //!
 //! Names come from the catalogue in snake case with Prometheus's base units: percent becomes a
-//! `_ratio`, microseconds a histogram in `_seconds` whose edges are SEH1 edges, so that no bucket
-//! is split. A level is its last second's mean, its maximum beside it, and its time integral as a
+//! `_ratio`, micro- and milliseconds `_seconds`, bytes `_bytes`. A histogram's edges are SEH1 edges,
+//! so that no bucket is split. A level is its last second's mean, its maximum beside it, and its time integral as a
 //! counter, whose rate is the exact mean over any interval.
+
+mod gpu;
 
 use std::fmt::{Display, Write};
 
@@ -17,38 +23,61 @@ use scaling::histogram::edge;
 use super::route::Active;
 use super::stats::Stats;
 use crate::recorder::{Recorded, Recorder};
+use crate::sources::gpu::View;
 
-/// SEH1 buckets whose lower edges the page shows: 10 µs to 46 s in 24 steps of a factor 1.95.
+/// SEH1 buckets whose lower edges the page shows for latencies: 10 µs to 46 s in 24 steps of a
+/// factor 1.95.
 const FIRST_EDGE: i16 = 24;
 const EDGE_STEP: i16 = 7;
 const EDGES: i16 = 24;
+/// …and for whole numbers, where the next one below stands for an edge: 1, 2, 4, 8, 15, … 445.
+const FIRST_WHOLE_EDGE: i16 = 1;
+const WHOLE_EDGES: i16 = 10;
 
 /// What the page says about the publishing side.
 pub(crate) struct Publishing<'a> {
     pub(crate) stats: &'a Stats,
+    pub(crate) gpu: &'a View,
     /// Periods that the outbox pushed out.
     pub(crate) dropped_periods: u64,
     /// Lines that stdout did not take.
     pub(crate) dropped_lines: u64,
 }
 
+/// How the page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
 /// The page's text.
 pub(crate) fn render(
+    format: Format,
     recorder: &Recorder,
     frame: Option<&Frame>,
     publishing: &Publishing<'_>,
 ) -> String {
-    let mut page = Page(String::with_capacity(16 * 1024));
+    let mut page = Page {
+        text: String::with_capacity(16 * 1024),
+        format,
+    };
     for &metric in Metric::ALL {
         match metric.kind() {
             Kind::Counter => page.counter(metric, recorder),
             Kind::Level => page.level(metric, recorder, frame),
             Kind::Distribution => page.distribution(metric, recorder),
-            Kind::Reading => page.reading(metric, frame),
+            Kind::Reading | Kind::Gauge => page.reading(metric, frame),
         }
     }
+    page.gpu(publishing.gpu);
     page.publishing(publishing);
-    page.0
+    if format == Format::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
 }
 
 /// `GPUMemoryUtilization` → `plimsoll_gpu_memory_utilization`.
@@ -74,23 +103,49 @@ fn unit(metric: Metric) -> (&'static str, f64) {
         Unit::Count => ("", 1.0),
         Unit::Percent => ("ratio", 0.01),
         Unit::Microseconds => ("seconds", 1e-6),
+        Unit::Milliseconds => ("seconds", 1e-3),
+        Unit::Bytes => ("bytes", 1.0),
     }
 }
 
-struct Page(String);
+/// What a distribution's buckets are closed by, ascending: the values to name and to count below.
+fn edges(metric: Metric) -> impl Iterator<Item = (f64, i16)> {
+    let is_whole = metric.unit() == Unit::Count;
+    let (first, number) = if is_whole {
+        (FIRST_WHOLE_EDGE, WHOLE_EDGES)
+    } else {
+        (FIRST_EDGE, EDGES)
+    };
+    (0..number).map(move |step| {
+        let k = first + step * EDGE_STEP;
+        // Of whole numbers, those below 2.14 are those up to 2.
+        let le = if is_whole { edge(k).floor() } else { edge(k) };
+        (le, k)
+    })
+}
+
+struct Page {
+    text: String,
+    format: Format,
+}
 
 impl Page {
     fn head(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
+        let is_open = self.format == Format::OpenMetrics;
+        let name = match name.strip_suffix("_total") {
+            Some(family) if is_open => family,
+            _ => name,
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}");
-        let _ = writeln!(self.0, "# TYPE {name} {kind}");
-        if !unit.is_empty() {
-            let _ = writeln!(self.0, "# UNIT {name} {unit}");
+        let _ = writeln!(self.text, "# HELP {name} {help}");
+        let _ = writeln!(self.text, "# TYPE {name} {kind}");
+        if is_open && !unit.is_empty() {
+            let _ = writeln!(self.text, "# UNIT {name} {unit}");
         }
     }
 
     fn value(&mut self, name: &str, value: impl Display) {
-        let _ = writeln!(self.0, "{name} {value}");
+        let _ = writeln!(self.text, "{name} {value}");
     }
 
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
@@ -137,13 +192,14 @@ impl Page {
             suffix => format!("{}_{suffix}", base(metric)),
         };
         self.head(&name, "histogram", suffix, metric.meaning());
-        for step in 0..EDGES {
-            let k = FIRST_EDGE + step * EDGE_STEP;
-            let (le, count) = (edge(k) * factor, values.count_below(k));
-            let _ = writeln!(self.0, "{name}_bucket{{le=\"{le}\"}} {count}");
+        for (le, k) in edges(metric) {
+            let (le, count) = (le * factor, values.count_below(k));
+            // OpenMetrics wants whole numbers as 1.0, and a series must have one name in both.
+            let point = if le.fract() == 0.0 { ".0" } else { "" };
+            let _ = writeln!(self.text, "{name}_bucket{{le=\"{le}{point}\"}} {count}");
         }
         let count = recorded.count();
-        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = writeln!(self.text, "{name}_bucket{{le=\"+Inf\"}} {count}");
         self.value(&format!("{name}_sum"), recorded.sum() * factor);
         self.value(&format!("{name}_count"), count);
     }
@@ -164,10 +220,16 @@ impl Page {
     fn publishing(&mut self, publishing: &Publishing<'_>) {
         let Publishing {
             stats,
+            gpu: _,
             dropped_periods,
             dropped_lines,
         } = publishing;
         let totals = [
+            (
+                "samples_left_out_total",
+                "Samples that were left out because their value cannot be: not finite, or negative.",
+                stats.left_out(),
+            ),
             (
                 "periods_published_total",
                 "Periods of metrics that left.",
@@ -177,6 +239,11 @@ impl Page {
                 "periods_dropped_total",
                 "Periods of metrics that were given up or pushed out by newer ones.",
                 stats.lost() + dropped_periods,
+            ),
+            (
+                "periods_unknown_total",
+                "Periods of metrics that may or may not have arrived: CloudWatch's answer was lost.",
+                stats.unknown(),
             ),
             (
                 "publish_failures_total",
@@ -201,7 +268,17 @@ impl Page {
         );
         for route in Active::ALL {
             let taken = u8::from(route == stats.active());
-            let _ = writeln!(self.0, "{name}{{route=\"{}\"}} {taken}", route.name());
+            let _ = writeln!(self.text, "{name}{{route=\"{}\"}} {taken}", route.name());
+        }
+        if let Some(secs) = stats.skew().seconds() {
+            let name = "plimsoll_sidecar_clock_skew_seconds";
+            self.head(
+                name,
+                "gauge",
+                "seconds",
+                "CloudWatch's clock less this machine's, at the last answer.",
+            );
+            self.value(name, secs);
         }
         if let Some(age) = stats.since_success() {
             let name = "plimsoll_sidecar_last_success_age_seconds";
@@ -217,117 +294,5 @@ impl Page {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::recorder::Clock;
-    use metrics::{Metadata, Recorder as _};
-    use scaling::frame::LevelSample;
-    use scaling::histogram::slot;
-
-    static METADATA: Metadata<'_> = Metadata::new("test", metrics::Level::INFO, None);
-
-    fn page(recorder: &Recorder, frame: Option<&Frame>) -> String {
-        let stats = Stats::default();
-        let publishing = Publishing {
-            stats: &stats,
-            dropped_periods: 2,
-            dropped_lines: 3,
-        };
-        render(recorder, frame, &publishing)
-    }
-
-    #[test]
-    fn names_are_snake_case_with_base_units() {
-        assert_eq!(
-            base(Metric::GPUMemoryUtilization),
-            "plimsoll_gpu_memory_utilization"
-        );
-        assert_eq!(base(Metric::CPUThrottled), "plimsoll_cpu_throttled");
-        assert_eq!(base(Metric::OfferedLoad), "plimsoll_offered_load");
-    }
-
-    #[test]
-    fn counters_levels_readings_and_histograms_are_on_the_page() {
-        let clock = Clock::manual();
-        let recorder = Recorder::with_clock(clock.clone());
-        recorder
-            .register_counter(&"Invocations".into(), &METADATA)
-            .increment(3);
-        let running = recorder.register_gauge(&"Concurrency".into(), &METADATA);
-        running.increment(2.0);
-        clock.advance(Duration::from_secs(2));
-        running.decrement(2.0);
-        let latency = recorder.register_histogram(&"RequestLatency".into(), &METADATA);
-        for micros in [0.0, 500.0, 1_500_000.0, 100e6] {
-            latency.record(micros);
-        }
-        let mut frame = Frame::new(1, 1, 1.0);
-        frame.insert(
-            Metric::Concurrency,
-            Sample::Level(LevelSample {
-                mean: 1.5,
-                max: 2.0,
-            }),
-        );
-        frame.reading(Metric::OfferedLoad, Some(250.0));
-        let page = page(&recorder, Some(&frame));
-        for line in [
-            "plimsoll_invocations_total 3",
-            "# TYPE plimsoll_invocations_total counter",
-            "plimsoll_concurrency 1.5",
-            "plimsoll_concurrency_max 2",
-            "plimsoll_concurrency_seconds_total 4",
-            "plimsoll_offered_load_ratio 2.5",
-            "# UNIT plimsoll_request_latency_seconds seconds",
-            "# TYPE plimsoll_request_latency_seconds histogram",
-            "plimsoll_request_latency_seconds_bucket{le=\"+Inf\"} 4",
-            "plimsoll_request_latency_seconds_count 4",
-            "plimsoll_sidecar_periods_dropped_total 2",
-            "plimsoll_sidecar_emf_lines_dropped_total 3",
-            "plimsoll_sidecar_route_info{route=\"pending\"} 1",
-        ] {
-            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
-        }
-        assert!(!page.contains("gpu_"), "a missing reading is missing");
-    }
-
-    #[test]
-    fn buckets_are_cumulative_and_their_edges_are_exact() {
-        let recorder = Recorder::new();
-        let latency = recorder.register_histogram(&"QueueLatency".into(), &METADATA);
-        for step in 0..EDGES {
-            let k = FIRST_EDGE + step * EDGE_STEP;
-            assert_eq!(slot(edge(k)).map(|slot| slot as i16 - 25), Some(k));
-            latency.record(edge(k) * 0.99);
-        }
-        let page = page(&recorder, None);
-        let prefix = "plimsoll_queue_latency_seconds_bucket{le=\"";
-        let counts: Vec<u64> = page
-            .lines()
-            .filter_map(|line| {
-                line.strip_prefix(prefix)?
-                    .split_once("\"} ")?
-                    .1
-                    .parse()
-                    .ok()
-            })
-            .collect();
-        assert_eq!(counts, (1..=24).chain([24]).collect::<Vec<u64>>());
-    }
-
-    #[test]
-    fn the_page_is_small_and_says_every_series_once() {
-        let page = page(&Recorder::new(), None);
-        assert!(page.len() < 32 * 1024, "{}", page.len());
-        let mut names: Vec<_> = page
-            .lines()
-            .filter(|line| line.starts_with("# TYPE"))
-            .collect();
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
-    }
-}
+#[path = "prometheus_tests.rs"]
+mod tests;

@@ -87,11 +87,18 @@ pub(crate) enum Refusal {
     Denied(String),
     #[error("CloudWatch could not be reached ({0})")]
     Unreachable(String),
-    #[error("CloudWatch did not answer in time")]
+    /// Before the request began to leave.
+    #[error("CloudWatch could not be reached in time")]
     Timeout,
+    /// The request left, and nobody knows what became of it.
+    #[error("CloudWatch's answer was lost ({0})")]
+    Lost(String),
+    #[error("the clock is wrong, so CloudWatch refused the signature ({0})")]
+    Skewed(String),
     #[error("CloudWatch asks to send less often")]
     Throttled,
-    #[error("CloudWatch failed ({0})")]
+    /// An answer that CloudWatch does not give, with no sign that the data were taken.
+    #[error("something else answered in CloudWatch's place ({0})")]
     Server(String),
     #[error("CloudWatch refused the data ({0})")]
     Invalid(String),
@@ -100,12 +107,27 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// True if the same attempt may succeed a little later.
+    /// True if the data have certainly not been taken, and the same attempt may succeed a little
+    /// later.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::Timeout | Self::Throttled | Self::Server(_)
+            Self::Unreachable(_)
+                | Self::Timeout
+                | Self::Skewed(_)
+                | Self::Throttled
+                | Self::Server(_)
         )
+    }
+
+    /// True if the data may have been taken: sent again, they might count twice.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+
+    /// True if CloudWatch was asked at all.
+    pub(crate) fn was_attempted(&self) -> bool {
+        !matches!(self, Self::NoRegion | Self::NoCredentials(_))
     }
 
     /// True if no attempt with these data will ever succeed.
@@ -188,5 +210,8 @@ mod tests {
         assert!(denied.contains("cloudwatch:PutMetricData"), "{denied}");
         assert!(Refusal::NoRegion.to_string().contains("AWS_REGION"));
         assert!(!Refusal::NoRegion.may_pass() && Refusal::Throttled.may_pass());
+        assert!(!Refusal::NoRegion.was_attempted() && Refusal::Throttled.was_attempted());
+        let lost = Refusal::Lost("status 500".to_owned());
+        assert!(lost.is_lost() && !lost.may_pass() && !lost.is_final());
     }
 }

@@ -1,10 +1,11 @@
 //! The publisher watches itself: what left, what did not, when it last worked.
 
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::route::Active;
+use super::skew::Skew;
 
 /// Counters of the publishing side; read by the Prometheus page.
 #[derive(Debug, Default)]
@@ -12,7 +13,10 @@ pub(crate) struct Stats {
     published: AtomicU64,
     failures: AtomicU64,
     lost: AtomicU64,
+    unknown: AtomicU64,
+    left_out: AtomicU64,
     active: AtomicU8,
+    skew: Arc<Skew>,
     last_success: Mutex<Option<Instant>>,
 }
 
@@ -34,6 +38,16 @@ impl Stats {
     /// A period was given up.
     pub(crate) fn lose(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A period may or may not have arrived.
+    pub(crate) fn lose_sight(&self) {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Samples were left out of a frame.
+    pub(crate) fn leave_out(&self, samples: u64) {
+        self.left_out.fetch_add(samples, Ordering::Relaxed);
     }
 
     /// The route that is taken from now on.
@@ -64,6 +78,21 @@ impl Stats {
     /// Periods that were given up after attempts.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Periods that may or may not have arrived.
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown.load(Ordering::Relaxed)
+    }
+
+    /// How far this clock is from CloudWatch's.
+    pub(crate) fn skew(&self) -> &Arc<Skew> {
+        &self.skew
+    }
+
+    /// Samples that were left out because their value cannot be.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     /// Time since a period left; none before the first.

@@ -1,8 +1,8 @@
-//! A distribution in shards: one atomic addition a value, and no value is ever seen half counted.
+//! A distribution in lanes: one addition a value, and no value is ever seen half counted.
 //!
-//! A bucket is one atomic word: 22 bits of count below 42 bits of sum, wrapping. The reader takes
+//! A bucket is one word: 22 bits of count below 42 bits of sum, wrapping. The reader takes
 //! the difference to the word it saw before, which is exact as long as fewer than four million
-//! values come to one bucket and shard between two reads; the sampler reads every second. To fit,
+//! values come to one bucket and lane between two reads; the sampler reads every second. To fit,
 //! the sum is not of the values but of their distances from the bucket's lower edge, in steps of
 //! at most a millionth of the bucket's width (one nanosecond up to about 10 ms).
 
@@ -12,28 +12,51 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use metrics::HistogramFn;
 use scaling::histogram::{edge, slot, Bucket, Histogram, HIGHEST, LOWEST, SLOTS};
 
+use super::lane;
+
 const COUNT_BITS: u32 = 22;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 /// Steps that a bucket's width may have at most.
 const STEPS: u64 = 1 << 20;
 
-/// One bucket's fixed-point arithmetic, nanoseconds.
+/// One bucket's fixed-point arithmetic, nanoseconds. As floats, so that a record takes neither a
+/// division nor a branch; all of them are whole and far below 2^53.
 #[derive(Debug, Clone, Copy, Default)]
 struct Scale {
-    base: u64,
-    step: u64,
+    base: f64,
+    steps_per_nano: f64,
+}
+
+impl Scale {
+    fn of(at: usize) -> (Self, u64, u64) {
+        let k = LOWEST + at as i16 - 1;
+        let (base, step) = match at {
+            0 => (0, 1),
+            at => {
+                // The lowest bucket also takes what is below it.
+                let base = if at == 1 { 0 } else { (edge(k) * 1e3) as u64 };
+                let width = (edge(k + 1) * 1e3) as u64 - base + 1;
+                (base, width / STEPS + 1)
+            }
+        };
+        let scale = Self {
+            base: base as f64,
+            steps_per_nano: 1.0 / step as f64,
+        };
+        (scale, base, step)
+    }
 }
 
 #[derive(Debug)]
 #[repr(align(128))]
-struct Shard {
+struct Part {
     words: [AtomicU64; SLOTS],
     /// Bits of the lowest and of the highest value: floats that are not negative order like them.
     min: AtomicU64,
     max: AtomicU64,
 }
 
-impl Shard {
+impl Part {
     fn new() -> Self {
         Self {
             words: [const { AtomicU64::new(0) }; SLOTS],
@@ -45,9 +68,9 @@ impl Shard {
 
 /// The recorder's side of a distribution.
 #[derive(Debug)]
-pub(crate) struct ShardedHistogram {
-    scales: Box<[Scale]>,
-    shards: Box<[Shard]>,
+pub(crate) struct LanedHistogram {
+    scales: Box<[Scale; SLOTS]>,
+    lanes: Box<[Part]>,
     read: Mutex<Read>,
     highest: f64,
 }
@@ -57,6 +80,8 @@ pub(crate) struct ShardedHistogram {
 struct Read {
     seen: Vec<u64>,
     total: Recorded,
+    /// Base and step of each bucket, nanoseconds.
+    scales: Vec<(u64, u64)>,
 }
 
 /// Counts and sums since the start, in whole nanoseconds.
@@ -97,31 +122,22 @@ impl Recorded {
     }
 }
 
-impl ShardedHistogram {
+impl LanedHistogram {
     pub(crate) fn new() -> Self {
-        let scale = |at: usize| {
-            if at == 0 {
-                return Scale { base: 0, step: 1 };
-            }
-            let k = LOWEST + at as i16 - 1;
-            // The lowest bucket also takes what is below it.
-            let base = if k == LOWEST {
-                0
-            } else {
-                (edge(k) * 1e3) as u64
-            };
-            let width = (edge(k + 1) * 1e3) as u64 - base + 1;
-            Scale {
-                base,
-                step: width / STEPS + 1,
-            }
-        };
+        let mut scales = Box::new([Scale::default(); SLOTS]);
+        let mut exact = Vec::with_capacity(SLOTS);
+        for (at, scale) in scales.iter_mut().enumerate() {
+            let (of_writers, base, step) = Scale::of(at);
+            *scale = of_writers;
+            exact.push((base, step));
+        }
         Self {
-            scales: (0..SLOTS).map(scale).collect(),
-            shards: (0..super::shards()).map(|_| Shard::new()).collect(),
+            scales,
+            lanes: (0..lane::number()).map(|_| Part::new()).collect(),
             read: Mutex::new(Read {
-                seen: vec![0; SLOTS * super::shards()],
+                seen: vec![0; SLOTS * lane::number()],
                 total: Recorded::default(),
+                scales: exact,
             }),
             highest: edge(HIGHEST + 1),
         }
@@ -131,13 +147,17 @@ impl ShardedHistogram {
     pub(crate) fn collect(&self) -> Recorded {
         let mut read: MutexGuard<'_, Read> =
             self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let Read { seen, total } = &mut *read;
+        let Read {
+            seen,
+            total,
+            scales,
+        } = &mut *read;
         let words = self
-            .shards
+            .lanes
             .iter()
-            .flat_map(|shard| shard.words.iter().enumerate());
+            .flat_map(|part| part.words.iter().enumerate());
         for ((at, word), seen) in words.zip(seen.iter_mut()) {
-            let now = word.load(Ordering::Relaxed);
+            let now = word.load(Ordering::Acquire);
             let difference = now.wrapping_sub(*seen);
             *seen = now;
             if difference == 0 {
@@ -145,10 +165,9 @@ impl ShardedHistogram {
             }
             let count = difference & COUNT_MASK;
             let steps = u128::from(difference >> COUNT_BITS);
-            if let (Some(scale), Some(total)) = (self.scales.get(at), total.0.get_mut(at)) {
+            if let (Some(&(base, step)), Some(total)) = (scales.get(at), total.0.get_mut(at)) {
                 total.0 += count;
-                total.1 +=
-                    u128::from(count) * u128::from(scale.base) + steps * u128::from(scale.step);
+                total.1 += u128::from(count) * u128::from(base) + steps * u128::from(step);
             }
         }
         total.clone()
@@ -157,9 +176,9 @@ impl ShardedHistogram {
     /// The lowest and the highest value since the last call. For one caller: the sampler.
     pub(crate) fn take_extremes(&self) -> Option<(f64, f64)> {
         let (mut low, mut high) = (u64::MAX, 0);
-        for shard in &self.shards {
-            low = low.min(shard.min.swap(u64::MAX, Ordering::Relaxed));
-            high = high.max(shard.max.swap(0, Ordering::Relaxed));
+        for part in &self.lanes {
+            low = low.min(part.min.swap(u64::MAX, Ordering::Relaxed));
+            high = high.max(part.max.swap(0, Ordering::Relaxed));
         }
         (low != u64::MAX).then(|| {
             (
@@ -170,37 +189,40 @@ impl ShardedHistogram {
     }
 }
 
-impl HistogramFn for ShardedHistogram {
+impl HistogramFn for LanedHistogram {
     fn record(&self, value: f64) {
         self.record_many(value, 1);
     }
 
+    #[inline]
     fn record_many(&self, value: f64, count: usize) {
         let value = if value > self.highest {
             self.highest
         } else {
             value
         };
-        let (Some(at), own) = (slot(value), super::shard(self.shards.len())) else {
+        let Some(at) = slot(value) else {
             return;
         };
-        let (Some(scale), Some(shard)) = (self.scales.get(at), self.shards.get(own)) else {
+        let own = lane::own();
+        let (Some(scale), Some(part)) = (self.scales.get(at), self.lanes.get(own.index)) else {
             return;
         };
-        let nanos = ((value * 1e3 + 0.5) as u64).max(scale.base);
-        let steps = (nanos - scale.base + scale.step / 2) / scale.step;
-        let word = steps << COUNT_BITS | 1;
+        let Some(bucket) = part.words.get(at) else {
+            return;
+        };
+        // Rounded to whole steps; an edge's own rounding may put a value a hair below its bucket.
+        let steps = (value * 1e3 - scale.base) * scale.steps_per_nano + 0.5;
+        let word = ((steps as i64).max(0) as u64) << COUNT_BITS | 1;
         // Extremes first: a reader that finds the count finds them too.
         let bits = if value == 0.0 { 0 } else { value.to_bits() };
-        if bits < shard.min.load(Ordering::Relaxed) {
-            shard.min.fetch_min(bits, Ordering::Relaxed);
+        if bits < part.min.load(Ordering::Relaxed) {
+            part.min.fetch_min(bits, Ordering::Relaxed);
         }
-        if bits > shard.max.load(Ordering::Relaxed) {
-            shard.max.fetch_max(bits, Ordering::Relaxed);
+        if bits > part.max.load(Ordering::Relaxed) {
+            part.max.fetch_max(bits, Ordering::Relaxed);
         }
-        if let Some(bucket) = shard.words.get(at) {
-            bucket.fetch_add(word.wrapping_mul(count as u64), Ordering::Relaxed);
-        }
+        lane::add(bucket, word.wrapping_mul(count as u64), own);
     }
 }
 
@@ -209,8 +231,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn recorded(values: &[f64]) -> (ShardedHistogram, Histogram) {
-        let histogram = ShardedHistogram::new();
+    fn recorded(values: &[f64]) -> (LanedHistogram, Histogram) {
+        let histogram = LanedHistogram::new();
         for &value in values {
             histogram.record(value);
         }
@@ -247,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_count_never_leaks_into_the_sum() {
-        let histogram = ShardedHistogram::new();
+        let histogram = LanedHistogram::new();
         for _ in 0..3 {
             histogram.record_many(1000.0, 3_000_000);
             histogram.collect();
@@ -258,7 +280,7 @@ mod tests {
 
     #[test]
     fn frames_taken_while_threads_record_add_up_exactly() {
-        let histogram = ShardedHistogram::new();
+        let histogram = LanedHistogram::new();
         let running = AtomicU64::new(3);
         let (mut frames, mut before) = (Histogram::new(), Recorded::default());
         std::thread::scope(|scope| {

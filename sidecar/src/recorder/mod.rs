@@ -1,11 +1,16 @@
 //! Counts events for the `metrics` facade, cheaply enough for the request path.
 //!
 //! The rooms that own the events take their handles once, by the names in
-//! [`scaling::catalogue`], and keep them. A handle is an `Arc` over relaxed atomics:
+//! [`scaling::catalogue`], and keep them. A handle is an `Arc` over atomics, none of which waits:
 //!
-//! - a counter is one addition, sharded by thread and padded, so that threads share no cache line;
-//! - a gauge is a *level*: its time integral and its maximum are exact, however short the burst;
-//! - a histogram takes microseconds into SEH1 buckets: one addition, sharded and padded as well.
+//! - a counter is one addition, in a padded lane of the thread's own, so that threads share no cache
+//!   line;
+//! - a *level* is one addition too, of a word that holds the change and its instant, which its
+//!   user has read anyhow: its time integral and its maximum are exact, however short the burst. It
+//!   is registered as a counter and fed with [`scaling::level::rise`] and [`scaling::level::fall`],
+//!   in microseconds since [`Recorder::epoch`];
+//! - a gauge holds what its owner has set last;
+//! - a histogram takes microseconds into SEH1 buckets: one addition, in a lane as well.
 //!
 //! Everything is cumulative. Who wants a difference keeps what it saw before: the sampler's frames
 //! and the Prometheus page do not disturb each other.
@@ -15,19 +20,24 @@
 
 mod clock;
 mod counter;
+mod gauge;
 mod histogram;
+mod lane;
 mod level;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder as Facade, SharedString, Unit,
+    Counter, Gauge as GaugeHandle, Histogram, Key, KeyName, Metadata, Recorder as Facade,
+    SharedString, Unit,
 };
 use scaling::catalogue::{internal, Kind, Metric};
 
 pub use clock::Clock;
-pub(crate) use counter::ShardedCounter;
-pub(crate) use histogram::{Recorded, ShardedHistogram};
+pub(crate) use counter::LanedCounter;
+pub(crate) use gauge::Gauge;
+pub(crate) use histogram::{LanedHistogram, Recorded};
 pub(crate) use level::Level;
 
 /// The recorder behind every metric handle. Cloning shares it.
@@ -39,9 +49,10 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Instruments {
     clock: Clock,
-    counters: Vec<(&'static str, Arc<ShardedCounter>)>,
+    counters: Vec<(&'static str, Arc<LanedCounter>)>,
     levels: Vec<(&'static str, Arc<Level>)>,
-    histograms: Vec<(&'static str, Arc<ShardedHistogram>)>,
+    gauges: Vec<(&'static str, Arc<Gauge>)>,
+    histograms: Vec<(&'static str, Arc<LanedHistogram>)>,
 }
 
 impl Default for Recorder {
@@ -66,17 +77,31 @@ impl Recorder {
                 .filter(move |metric| metric.kind() == kind)
                 .map(|m| m.name())
         };
-        let counters = named(Kind::Counter).chain([internal::OFFERED_WORK]);
-        let levels = named(Kind::Level).chain([internal::SLOTS, internal::BUSY_SLOTS]);
+        let counters = named(Kind::Counter).chain([
+            internal::OFFERED_WORK,
+            internal::OFFERED_CPU,
+            internal::RUN_TIME,
+        ]);
+        let levels = named(Kind::Level).chain([internal::BUSY_SLOTS, internal::GPU_RUNS]);
+        let own = [
+            internal::SLOTS,
+            internal::GPU_SLOTS,
+            internal::OLDEST_SINCE,
+            internal::RUN_CPUS,
+            internal::REQUEST_CPU,
+            internal::QUEUED_WORK,
+        ];
+        let gauges = named(Kind::Gauge).chain(own);
         let instruments = Instruments {
             counters: counters
-                .map(|name| (name, Arc::new(ShardedCounter::new())))
+                .map(|name| (name, Arc::new(LanedCounter::new())))
                 .collect(),
             levels: levels
                 .map(|name| (name, Arc::new(Level::new(clock.clone()))))
                 .collect(),
+            gauges: gauges.map(|name| (name, Arc::new(Gauge::new()))).collect(),
             histograms: named(Kind::Distribution)
-                .map(|name| (name, Arc::new(ShardedHistogram::new())))
+                .map(|name| (name, Arc::new(LanedHistogram::new())))
                 .collect(),
             clock,
         };
@@ -85,13 +110,19 @@ impl Recorder {
         }
     }
 
-    /// The clock that levels are timed by.
+    /// The time 0 of every instant that a level is told.
+    #[must_use]
+    pub fn epoch(&self) -> Instant {
+        self.instruments.clock.epoch()
+    }
+
+    /// The clock that levels are read by.
     pub(crate) fn clock(&self) -> &Clock {
         &self.instruments.clock
     }
 
     /// The counter of that name.
-    pub(crate) fn counter(&self, name: &str) -> Option<&Arc<ShardedCounter>> {
+    pub(crate) fn counter(&self, name: &str) -> Option<&Arc<LanedCounter>> {
         find(&self.instruments.counters, name)
     }
 
@@ -100,24 +131,29 @@ impl Recorder {
         find(&self.instruments.levels, name)
     }
 
+    /// The gauge of that name.
+    pub(crate) fn gauge(&self, name: &str) -> Option<&Arc<Gauge>> {
+        find(&self.instruments.gauges, name)
+    }
+
     /// The histogram of that name.
-    pub(crate) fn histogram(&self, name: &str) -> Option<&Arc<ShardedHistogram>> {
+    pub(crate) fn histogram(&self, name: &str) -> Option<&Arc<LanedHistogram>> {
         find(&self.instruments.histograms, name)
     }
 }
 
 fn find<'a, T>(all: &'a [(&'static str, T)], name: &str) -> Option<&'a T> {
-    let found = all
-        .iter()
+    all.iter()
         .find(|(known, _)| *known == name)
-        .map(|(_, instrument)| instrument);
-    if found.is_none() {
-        tracing::debug!(
-            name,
-            "no metric of this name and kind in the catalogue: ignored"
-        );
-    }
-    found
+        .map(|(_, instrument)| instrument)
+}
+
+/// Says that a handle does nothing.
+fn ignored(name: &str) {
+    tracing::debug!(
+        name,
+        "no metric of this name and kind in the catalogue: ignored"
+    );
 }
 
 impl Facade for Recorder {
@@ -128,49 +164,43 @@ impl Facade for Recorder {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.counter(key.name())
-            .map_or_else(Counter::noop, |c| Counter::from_arc(c.clone()))
+        if let Some(level) = self.level(key.name()) {
+            return Counter::from_arc(level.clone());
+        }
+        self.counter(key.name()).map_or_else(
+            || {
+                ignored(key.name());
+                Counter::noop()
+            },
+            |counter| Counter::from_arc(counter.clone()),
+        )
     }
 
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.level(key.name())
-            .map_or_else(Gauge::noop, |l| Gauge::from_arc(l.clone()))
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> GaugeHandle {
+        self.gauge(key.name()).map_or_else(
+            || {
+                ignored(key.name());
+                GaugeHandle::noop()
+            },
+            |gauge| GaugeHandle::from_arc(gauge.clone()),
+        )
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.histogram(key.name())
-            .map_or_else(Histogram::noop, |h| Histogram::from_arc(h.clone()))
+        self.histogram(key.name()).map_or_else(
+            || {
+                ignored(key.name());
+                Histogram::noop()
+            },
+            |histogram| Histogram::from_arc(histogram.clone()),
+        )
     }
-}
-
-/// Chooses a shard for the calling thread: threads take turns, once each.
-fn shard(shards: usize) -> usize {
-    use std::cell::Cell;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    let own = OWN.with(|own| {
-        if own.get() == usize::MAX {
-            own.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        own.get()
-    });
-    // The number of shards is a power of two.
-    own & (shards - 1)
-}
-
-/// Shards to make: one a CPU, as a power of two; past 16 the memory costs more than it saves.
-fn shards() -> usize {
-    let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    cpus.next_power_of_two().clamp(2, 16)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scaling::level::{fall, rise};
 
     static METADATA: Metadata<'_> = Metadata::new("test", metrics::Level::INFO, None);
 
@@ -182,12 +212,12 @@ mod tests {
                 scope.spawn(|| {
                     let answered = recorder.register_counter(&"Invocations".into(), &METADATA);
                     let latency = recorder.register_histogram(&"RequestLatency".into(), &METADATA);
-                    let running = recorder.register_gauge(&"Concurrency".into(), &METADATA);
-                    for i in 0..5_000 {
-                        running.increment(1.0);
+                    let running = recorder.register_counter(&"Concurrency".into(), &METADATA);
+                    for i in 0..5_000_u32 {
+                        running.increment(rise(u64::from(i)));
                         answered.increment(2);
                         latency.record(f64::from(i));
-                        running.decrement(1.0);
+                        running.increment(fall(u64::from(i)));
                     }
                 });
             }
@@ -216,9 +246,9 @@ mod tests {
             .register_histogram(&"Invocations".into(), &METADATA)
             .record(1.0);
         recorder
-            .register_counter(&"Concurrency".into(), &METADATA)
-            .increment(1);
-        assert_eq!(recorder.instruments.counters.len(), 5);
+            .register_gauge(&"Concurrency".into(), &METADATA)
+            .set(1.0);
+        assert_eq!(recorder.instruments.counters.len(), 7);
         assert_eq!(recorder.counter("Invocations").unwrap().total(), 0);
         assert_eq!(recorder.level("Concurrency").unwrap().cut().level, 0);
     }
@@ -231,6 +261,7 @@ mod tests {
                 Kind::Counter => recorder.counter(metric.name()).is_some(),
                 Kind::Level => recorder.level(metric.name()).is_some(),
                 Kind::Distribution => recorder.histogram(metric.name()).is_some(),
+                Kind::Gauge => recorder.gauge(metric.name()).is_some(),
                 Kind::Reading => true,
             };
             assert!(found, "{}", metric.name());

@@ -9,6 +9,13 @@ pub(crate) struct HostMemory {
     pub(crate) available: u64,
 }
 
+impl HostMemory {
+    /// Memory that is in use and cannot go at once.
+    pub(crate) fn used(self) -> u64 {
+        self.total.saturating_sub(self.available)
+    }
+}
+
 /// A view of the machine that keeps its state between reads.
 #[derive(Debug)]
 pub(crate) struct Host {

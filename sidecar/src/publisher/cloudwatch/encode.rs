@@ -51,7 +51,8 @@ pub(crate) fn datums(period: &Period, dimensions: &[Dimension]) -> Vec<MetricDat
         match series {
             Series::Counter(count) => datums.push(datum().value(*count as f64).build()),
             Series::Level(level) => {
-                if [level.sum, level.min, level.max].into_iter().all(sendable) {
+                if level.samples > 0 && [level.sum, level.min, level.max].into_iter().all(sendable)
+                {
                     let set = StatisticSet::builder()
                         .sample_count(level.samples as f64)
                         .sum(level.sum)
@@ -61,7 +62,11 @@ pub(crate) fn datums(period: &Period, dimensions: &[Dimension]) -> Vec<MetricDat
                     datums.push(datum().statistic_values(set).build());
                 }
             }
-            Series::Distribution(histogram) => add_values(&histogram.values_and_counts()),
+            Series::Distribution(histogram) => {
+                let mut values = histogram.values_and_counts();
+                values.retain(|(value, _)| sendable(*value));
+                add_values(&values);
+            }
             Series::Reading(readings) => add_values(&distinct(readings)),
         }
     }
@@ -73,7 +78,7 @@ fn distinct(readings: &[(f64, u64)]) -> Vec<(f64, u64)> {
     let mut values: Vec<_> = readings
         .iter()
         .copied()
-        .filter(|(value, _)| sendable(*value))
+        .filter(|(value, count)| *count > 0 && sendable(*value))
         .collect();
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     values.dedup_by(|next, kept| {
@@ -86,6 +91,7 @@ fn distinct(readings: &[(f64, u64)]) -> Vec<(f64, u64)> {
     values
 }
 
+/// True if CloudWatch takes the number.
 fn sendable(value: f64) -> bool {
     value.abs() <= HIGHEST
 }
@@ -111,7 +117,7 @@ pub(crate) fn calls(datums: Vec<MetricDatum>) -> Vec<Vec<MetricDatum>> {
 }
 
 /// An upper estimate of a datum's size on the wire, bytes.
-fn size(datum: &MetricDatum) -> usize {
+pub(crate) fn size(datum: &MetricDatum) -> usize {
     let dimensions = datum.dimensions().iter();
     let names =
         dimensions.map(|d| 32 + d.name().map_or(0, str::len) + d.value().map_or(0, str::len));
@@ -124,6 +130,8 @@ fn unit(unit: Unit) -> StandardUnit {
         Unit::Count => StandardUnit::Count,
         Unit::Percent => StandardUnit::Percent,
         Unit::Microseconds => StandardUnit::Microseconds,
+        Unit::Milliseconds => StandardUnit::Milliseconds,
+        Unit::Bytes => StandardUnit::Bytes,
     }
 }
 
@@ -163,6 +171,16 @@ mod tests {
             (minute[0].storage_resolution(), minute[0].value()),
             (Some(60), Some(0.0))
         );
+    }
+
+    #[test]
+    fn every_unit_is_cloudwatchs_own() {
+        for &metric in Metric::ALL {
+            let datums = encode(10, metric, Series::Counter(1));
+            let unit = datums[0].unit().unwrap();
+            assert_eq!(unit.as_str(), metric.unit().name());
+            assert!(StandardUnit::values().contains(&unit.as_str()), "{unit}");
+        }
     }
 
     #[test]

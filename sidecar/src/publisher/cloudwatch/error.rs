@@ -8,7 +8,7 @@ use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use crate::publisher::route::Refusal;
 
 /// Names of refused permission or identity; some come with status 400.
-const DENIED: [&str; 8] = [
+const DENIED: [&str; 10] = [
     "AccessDenied",
     "AccessDeniedException",
     "UnauthorizedOperation",
@@ -17,6 +17,8 @@ const DENIED: [&str; 8] = [
     "ExpiredToken",
     "ExpiredTokenException",
     "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "AuthFailure",
 ];
 /// Names of "too often"; they come with status 400.
 const THROTTLED: [&str; 4] = [
@@ -26,9 +28,27 @@ const THROTTLED: [&str; 4] = [
     "TooManyRequestsException",
 ];
 
-/// What a failed call means.
-pub(crate) fn refusal(error: &SdkError<PutMetricDataError>) -> Refusal {
+/// Names of a signature whose time CloudWatch does not accept…
+const SKEWED: [&str; 2] = ["RequestTimeTooSkewed", "RequestExpired"];
+/// …and of a bad signature, which is one of time where the clocks are far apart.
+const BAD_SIGNATURE: [&str; 3] = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+];
+/// Clocks that are so far apart spoil a signature; the SDK corrects the next one from here on.
+const FAR_APART_SECS: f64 = 240.0;
+
+/// What a failed call means. `written`: the request had begun to leave, so that CloudWatch may have
+/// it; `skew_secs`: how far the clocks are apart.
+pub(crate) fn refusal(
+    error: &SdkError<PutMetricDataError>,
+    written: bool,
+    skew_secs: f64,
+) -> Refusal {
     match error {
+        SdkError::TimeoutError(_) if written => Refusal::Lost("no answer in time".to_owned()),
+        SdkError::DispatchFailure(_) if written => Refusal::Lost(innermost(error)),
         SdkError::TimeoutError(_) => Refusal::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Refusal::Timeout,
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
@@ -48,13 +68,15 @@ pub(crate) fn refusal(error: &SdkError<PutMetricDataError>) -> Refusal {
         SdkError::ServiceError(answer) => of_answer(
             answer.raw().status().as_u16(),
             answer.err().code().unwrap_or_default(),
+            skew_secs,
         ),
-        _ => Refusal::Server(innermost(error)),
+        // An answer came, and makes no sense.
+        _ => Refusal::Lost(innermost(error)),
     }
 }
 
 /// What CloudWatch's answer means: `code` is the error's name, empty where it gave none.
-fn of_answer(status: u16, code: &str) -> Refusal {
+fn of_answer(status: u16, code: &str, skew_secs: f64) -> Refusal {
     let said = || {
         if code.is_empty() {
             format!("status {status}")
@@ -62,12 +84,17 @@ fn of_answer(status: u16, code: &str) -> Refusal {
             code.to_owned()
         }
     };
+    let far_apart = skew_secs.abs() >= FAR_APART_SECS;
     match status {
+        _ if SKEWED.contains(&code) => Refusal::Skewed(said()),
+        _ if BAD_SIGNATURE.contains(&code) && far_apart => Refusal::Skewed(said()),
         _ if DENIED.contains(&code) => Refusal::Denied(said()),
         _ if THROTTLED.contains(&code) => Refusal::Throttled,
         429 => Refusal::Throttled,
         401 | 403 => Refusal::Denied(said()),
         400 | 413 => Refusal::Invalid(said()),
+        // It may have failed after it took the data.
+        500.. => Refusal::Lost(said()),
         _ => Refusal::Server(said()),
     }
 }
@@ -109,13 +136,30 @@ mod tests {
             (
                 500,
                 "InternalServiceFault",
-                Refusal::Server(said("InternalServiceFault")),
+                Refusal::Lost(said("InternalServiceFault")),
             ),
-            (503, "", Refusal::Server(said("status 503"))),
+            (503, "", Refusal::Lost(said("status 503"))),
+            (503, "ThrottlingException", Refusal::Throttled),
             (404, "", Refusal::Server(said("status 404"))),
         ];
         for (status, code, expected) in cases {
-            assert_eq!(of_answer(status, code), expected, "{status} {code}");
+            assert_eq!(of_answer(status, code, 0.0), expected, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn a_bad_signature_is_the_clocks_fault_only_where_the_clocks_are_far_apart() {
+        let name = "InvalidSignatureException";
+        let near = of_answer(403, name, 30.0);
+        assert!(matches!(near, Refusal::Denied(_)), "{near:?}");
+        for skew in [-300.0, 300.0] {
+            let far = of_answer(403, name, skew);
+            assert!(
+                matches!(far, Refusal::Skewed(_)) && far.may_pass(),
+                "{far:?}"
+            );
+        }
+        let named = of_answer(403, "RequestTimeTooSkewed", 0.0);
+        assert!(matches!(named, Refusal::Skewed(_)), "{named:?}");
     }
 }

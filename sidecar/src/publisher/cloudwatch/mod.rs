@@ -2,13 +2,16 @@
 //!
 //! Nothing here runs on the start path: region and credentials are looked for when the first
 //! period is published, on the sidecar's thread, with time limits. The SDK's own retries are off,
-//! because the publisher decides when to try again (a retry after a lost answer may count twice,
-//! as PutMetricData has no idempotency token; a lost period would be worse).
+//! because the publisher decides when to try again: PutMetricData has no idempotency token, so what
+//! may have arrived is never sent again. Whether a request has begun to leave is seen at its body
+//! ([`watch`]), not guessed from the kind of error.
 
 pub(crate) mod encode;
 mod error;
 pub(crate) mod retry;
+mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -24,7 +27,9 @@ use scaling::window::Period;
 use tokio::task::JoinSet;
 
 use super::route::Refusal;
-use super::Cloud;
+use super::skew::Skew;
+use super::{Cloud, Progress};
+use watch::Watch;
 
 /// Time limits of the way to CloudWatch.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +56,9 @@ pub(crate) struct CloudWatch {
     region: Option<String>,
     limits: Limits,
     given: Option<SdkConfig>,
+    /// What the SDK's chain found; kept while only connections are made anew.
+    found: Option<SdkConfig>,
+    skew: Arc<Skew>,
     client: Option<Client>,
 }
 
@@ -67,8 +75,16 @@ impl CloudWatch {
             region,
             limits: Limits::default(),
             given: None,
+            found: None,
+            skew: Arc::default(),
             client: None,
         }
+    }
+
+    /// Keeps the difference of the clocks in `skew`.
+    pub(crate) fn with_skew(mut self, skew: Arc<Skew>) -> Self {
+        self.skew = skew;
+        self
     }
 
     #[cfg(test)]
@@ -77,41 +93,72 @@ impl CloudWatch {
         self
     }
 
-    async fn send(&mut self, period: &Period) -> Result<(), Refusal> {
-        let client = match &self.client {
-            Some(client) => client.clone(),
+    async fn client(&mut self) -> Result<Client, Refusal> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let config = match &self.found {
+            Some(config) => config.clone(),
             None => {
-                let work = connect(self.given.clone(), self.region.clone(), self.limits);
-                self.client.insert(guarded(work).await?).clone()
+                let work = find(self.given.clone(), self.region.clone(), self.limits);
+                self.found.insert(guarded(work).await?).clone()
             }
         };
-        for call in encode::calls(encode::datums(period, &self.dimensions)) {
+        let limits = self.limits;
+        let made = guarded(async move { Ok(client(&config, limits)) }).await?;
+        Ok(self.client.insert(made).clone())
+    }
+
+    async fn send(&mut self, period: &Period, progress: &mut Progress) -> Result<(), Refusal> {
+        let client = self.client().await?;
+        let calls = encode::calls(encode::datums(period, &self.dimensions));
+        for call in calls.into_iter().skip(progress.accepted) {
+            progress.begin();
+            let watch = Watch::new(progress.written(), self.skew.clone());
             let request = client.put_metric_data().namespace(&self.namespace);
             let request = request.set_metric_data(Some(call));
-            let limit = self.limits.call;
-            guarded(async move {
-                match tokio::time::timeout(limit, request.send()).await {
+            let request = request.customize().interceptor(watch);
+            let (limit, written) = (self.limits.call, progress.written());
+            let skew = self.skew.clone();
+            let sent = guarded(async move {
+                let answer = tokio::time::timeout(limit, request.send()).await;
+                let written = Progress::is_set(&written);
+                match answer {
                     Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => Err(error::refusal(&error)),
+                    Ok(Err(error)) => {
+                        let skew_secs = skew.seconds().unwrap_or_default();
+                        Err(error::refusal(&error, written, skew_secs))
+                    }
+                    Err(_) if written => Err(Refusal::Lost("no answer in time".to_owned())),
                     Err(_) => Err(Refusal::Timeout),
                 }
-            })
-            .await?;
+            });
+            match sent.await {
+                Err(Refusal::Internal(text)) if progress.is_written() => {
+                    return Err(Refusal::Lost(text));
+                }
+                sent => sent?,
+            }
+            progress.accept();
         }
         Ok(())
     }
 }
 
 impl Cloud for CloudWatch {
-    async fn put(&mut self, period: &Period) -> Result<(), Refusal> {
-        let sent = self.send(period).await;
+    async fn put(&mut self, period: &Period, progress: &mut Progress) -> Result<(), Refusal> {
+        let sent = self.send(period, progress).await;
         if matches!(
             sent,
             Err(Refusal::NoCredentials(_) | Refusal::Denied(_) | Refusal::Internal(_))
         ) {
-            self.client = None;
+            (self.client, self.found) = (None, None);
         }
         sent
+    }
+
+    fn reconnect(&mut self) {
+        self.client = None;
     }
 }
 
@@ -129,11 +176,12 @@ async fn guarded<T: Send + 'static>(
     }
 }
 
-async fn connect(
+/// Region and credentials.
+async fn find(
     given: Option<SdkConfig>,
     region: Option<String>,
     limits: Limits,
-) -> Result<Client, Refusal> {
+) -> Result<SdkConfig, Refusal> {
     let found = tokio::time::timeout(limits.connect, async {
         let config = match given {
             Some(config) => config,
@@ -151,22 +199,27 @@ async fn connect(
             Err(error) => Err(Refusal::NoCredentials(error::innermost(&error))),
         }
     });
-    let config = found.await.unwrap_or_else(|_| {
+    found.await.unwrap_or_else(|_| {
         Err(Refusal::NoCredentials(
             "no source answered in time".to_owned(),
         ))
-    })?;
+    })
+}
+
+/// A client with connections of its own.
+fn client(config: &SdkConfig, limits: Limits) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(limits.call.min(Duration::from_secs(3)))
         .operation_attempt_timeout(limits.call)
         .operation_timeout(limits.call)
         .build();
-    let config = aws_sdk_cloudwatch::config::Builder::from(&config)
+    let config = aws_sdk_cloudwatch::config::Builder::from(config)
+        .http_client(http())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
-    Ok(Client::from_conf(config))
+    Client::from_conf(config)
 }
 
 /// The SDK's chain: environment, profile (with SSO and roles), web identity, container, instance.

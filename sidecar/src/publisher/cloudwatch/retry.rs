@@ -6,6 +6,7 @@ use std::time::Duration;
 /// Waits between attempts.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
+    first: Duration,
     next: Duration,
     cap: Duration,
     random: u64,
@@ -14,8 +15,10 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// Begins at `first` and doubles up to `cap`; `seed` decides the jitter.
     pub(crate) fn new(first: Duration, cap: Duration, seed: u64) -> Self {
+        let first = first.min(cap);
         Self {
-            next: first.min(cap),
+            first,
+            next: first,
             cap,
             random: seed | 1,
         }
@@ -27,6 +30,11 @@ impl Backoff {
         let step = self.next;
         self.next = (step * 2).min(self.cap);
         step.mul_f64(0.5 + 0.5 * self.chance())
+    }
+
+    /// Begins anew, after a success.
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
     }
 
     /// The next number in 0..1 (xorshift: quality does not matter here).
@@ -55,6 +63,8 @@ mod tests {
                 let wait = backoff.wait().as_secs_f64();
                 assert!((step / 2.0..=step).contains(&wait), "{wait} of {step}");
             }
+            backoff.reset();
+            assert!(backoff.wait() <= Duration::from_secs(1));
         }
     }
 

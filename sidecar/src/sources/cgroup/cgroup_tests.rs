@@ -5,37 +5,53 @@ use tempfile::TempDir;
 
 const V2_MOUNT: &str = "25 24 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
 
-struct Tree(TempDir);
+type Figures = (Option<f64>, Option<(u64, u64)>, Option<u64>);
+
+pub(super) struct Tree(TempDir);
 
 impl Tree {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tree = Self(TempDir::new().unwrap());
         tree.file("sys/devices/system/cpu/online", "0-7\n");
         tree.file("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-127\n");
         tree
     }
 
-    fn file(&self, path: &str, text: &str) -> &Self {
+    pub(super) fn file(&self, path: &str, text: &str) -> &Self {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
         self
     }
 
-    fn open(&self) -> Cgroup {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    pub(super) fn open(&self) -> Cgroup {
         Cgroup::open(self.0.path())
     }
 
-    fn limits(&self) -> Limits {
-        self.open().limits(&mut Host::new())
+    pub(super) fn limits(&self) -> Limits {
+        self.open().read(&mut Host::new()).0
     }
 
-    fn usage(&self) -> Usage {
-        self.open().usage(&mut Host::new())
+    pub(super) fn usage(&self) -> Usage {
+        self.open().read(&mut Host::new()).1
+    }
+
+    /// CPU-seconds, periods and memory, without where they are counted.
+    pub(super) fn figures(&self) -> Figures {
+        let usage = self.usage();
+        (
+            usage.cpu_secs.map(|total| total.value),
+            usage.periods.map(|total| total.value),
+            usage.memory_bytes,
+        )
     }
 }
 
-fn v2() -> Tree {
+pub(super) fn v2() -> Tree {
     let tree = Tree::new();
     tree.file("proc/self/mountinfo", V2_MOUNT)
         .file("proc/self/cgroup", "0::/\n")
@@ -53,7 +69,7 @@ fn v2() -> Tree {
     tree
 }
 
-fn v1(group: &str, mount_root: &str) -> Tree {
+pub(super) fn v1(group: &str, mount_root: &str) -> Tree {
     let tree = Tree::new();
     let mount = |name: &str, id: u32| {
         format!("{id} 31 0:{id} {mount_root} /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}\n")
@@ -88,12 +104,8 @@ fn version_2_limits_and_use_are_read() {
     assert_eq!(limits.cpus_reason, "cgroup v2 quota 0.50 CPU");
     assert_eq!(limits.memory_bytes, Some(64 << 20));
     assert_eq!(limits.memory_reason, "cgroup v2 limit 64 MiB");
-    let expected = Usage {
-        cpu_secs: Some(2.5),
-        periods: Some((40, 10)),
-        memory_bytes: Some(30_000_000),
-    };
-    assert_eq!(tree.usage(), expected);
+    let expected = (Some(2.5), Some((40, 10)), Some(30_000_000));
+    assert_eq!(tree.figures(), expected);
 }
 
 #[test]
@@ -102,12 +114,8 @@ fn version_1_of_a_container_whose_path_is_the_hosts_is_read() {
     let limits = tree.limits();
     assert_eq!((limits.cpus, limits.memory_bytes), (1.5, Some(128 << 20)));
     assert_eq!(limits.cpus_reason, "cgroup v1 quota 1.50 CPU");
-    let expected = Usage {
-        cpu_secs: Some(7.0),
-        periods: Some((8, 2)),
-        memory_bytes: Some(50_000_000),
-    };
-    assert_eq!(tree.usage(), expected);
+    let expected = (Some(7.0), Some((8, 2)), Some(50_000_000));
+    assert_eq!(tree.figures(), expected);
 }
 
 #[test]
@@ -128,6 +136,7 @@ fn the_tightest_ancestor_counts_and_use_is_read_where_the_limit_sits() {
         .file("sys/fs/cgroup/pod/cpu.stat", "usage_usec 9000000\n")
         .file("sys/fs/cgroup/pod/memory.max", "33554432\n")
         .file("sys/fs/cgroup/pod/memory.current", "7\n")
+        .file("sys/fs/cgroup/pod/memory.stat", "inactive_file 0\n")
         .file("sys/fs/cgroup/pod/app/cpu.max", "400000 100000\n")
         .file("sys/fs/cgroup/pod/app/memory.max", "67108864\n");
     let limits = tree.limits();
@@ -136,8 +145,11 @@ fn the_tightest_ancestor_counts_and_use_is_read_where_the_limit_sits() {
         limits.cpus_reason,
         "cgroup v2 quota of a parent group 2.00 CPU"
     );
-    let usage = tree.usage();
-    assert_eq!((usage.cpu_secs, usage.memory_bytes), (Some(9.0), Some(7)));
+    assert_eq!(
+        limits.memory_reason,
+        "cgroup v2 limit of a parent group 32 MiB"
+    );
+    assert_eq!(tree.figures(), (Some(9.0), None, Some(7)));
 }
 
 #[test]
@@ -183,9 +195,8 @@ fn no_memory_limit_means_the_machines_memory() {
 fn missing_and_broken_files_leave_the_machine_as_the_limit() {
     let empty = TempDir::new().unwrap();
     let cgroup = Cgroup::open(empty.path());
-    let limits = cgroup.limits(&mut Host::new());
+    let (limits, usage) = cgroup.read(&mut Host::new());
     assert_eq!(limits.cpus, host::cpus());
-    let usage = cgroup.usage(&mut Host::new());
     assert!(usage.cpu_secs.is_some() && usage.memory_bytes.is_some());
     let tree = v2();
     for file in [
@@ -213,7 +224,7 @@ fn this_machine_is_read_within_a_millisecond_or_so() {
     );
     // The promise is one millisecond; a busy test machine gets ten times that.
     assert!(spent.as_millis() < 10, "{spent:?}");
-    let usage = Cgroup::open(Path::new("/")).usage(&mut Host::new());
+    let (_, usage) = Cgroup::open(Path::new("/")).read(&mut Host::new());
     assert!(
         usage.cpu_secs.is_some() && usage.memory_bytes.is_some(),
         "{usage:?}"
