@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// CPUs and memory of the container, and what the user fixed.
     pub budget: Budget,
+    /// Whether requests share runs.
+    pub batching: Batching,
     /// Requests that may wait for a slot.
     pub queue_limit: usize,
     /// Largest request body in bytes.
@@ -45,6 +47,18 @@ pub struct Config {
     pub linger: Duration,
     /// How long open requests may take after that.
     pub drain: Duration,
+}
+
+/// Whether requests that wait at the same time share a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Batching {
+    /// Where records leave one another alone and a measurement says that it pays.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Up to so many records a run, where records leave one another alone.
+    UpTo(NonZeroUsize),
 }
 
 /// A batch transform job's own parameters, which win over what a container offers.
@@ -87,6 +101,7 @@ impl Default for Config {
                 cpus_reason: "not told".to_owned(),
                 ..Budget::default()
             },
+            batching: Batching::Auto,
             queue_limit: DEFAULT_QUEUE_LIMIT,
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             request_limit: DEFAULT_REQUEST_LIMIT,

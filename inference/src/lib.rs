@@ -26,5 +26,5 @@ pub mod tensor;
 pub mod wire;
 
 pub use config::Config;
-pub use http::{Flush, FlushFuture};
-pub use server::{serve, Announcement, Hooks, ServeError};
+pub use http::{Flush, FlushFuture, PageFormat};
+pub use server::{serve, Announcement, AtCapacity, Hooks, ServeError};

@@ -8,7 +8,6 @@ use axum::http::{header, HeaderValue, Request, StatusCode, Version};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Incoming;
-use metrics::Gauge;
 
 use super::body::Place;
 use super::encoding::Coding;
@@ -19,6 +18,7 @@ use super::{body, reply, stream, App, Open};
 use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
 use crate::ready::Model;
 use crate::scheduler::{micros, Allowance};
+use crate::telemetry::Level;
 use crate::tensor::{Data, Value};
 
 /// Bodies and outputs above this size are read and written off the event loop: at about 500 MB/s
@@ -26,18 +26,26 @@ use crate::tensor::{Data, Value};
 const LARGE_BYTES: usize = 128 * 1024;
 
 /// One request in the container, from its head to its reply or its caller's hanging up.
-pub struct InFlight(Gauge);
+pub struct InFlight {
+    concurrency: Level,
+    /// When it left, if that was read; at the drop otherwise.
+    left: Option<Instant>,
+}
 
 impl InFlight {
-    fn enter(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
+    fn enter(concurrency: &Level, arrived: Instant) -> Self {
+        concurrency.rise(arrived);
+        Self {
+            concurrency: concurrency.clone(),
+            left: None,
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        let left = self.left.unwrap_or_else(Instant::now);
+        self.concurrency.fall(left);
     }
 }
 
@@ -70,7 +78,7 @@ pub async fn invocations(
 ) -> Response {
     let arrived = Instant::now();
     let metrics = &app.metrics;
-    let in_flight = InFlight::enter(&metrics.concurrency);
+    let in_flight = InFlight::enter(&metrics.concurrency, arrived);
     let (head, incoming) = request.into_parts();
     let custom_attributes = head.headers.get(CUSTOM_ATTRIBUTES).cloned();
     let mut incoming = Some(incoming);

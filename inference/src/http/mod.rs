@@ -8,6 +8,7 @@ mod framing;
 mod headers;
 mod invocations;
 mod kserve;
+mod scrape;
 mod stream;
 mod transform;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{header, HeaderValue, Method, Request, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, get};
 use axum::Router;
 use hyper::body::Incoming;
@@ -37,6 +38,7 @@ pub use body::Room;
 use error::{refusal, HttpError};
 pub use framing::Framed;
 use invocations::{invocations, Route};
+pub use scrape::PageFormat;
 
 /// How much of everything is taken.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,7 @@ pub struct App {
     /// What that job was told.
     pub transform: Transform,
     /// The Prometheus page; must answer at once.
-    pub page: Arc<dyn Fn() -> String + Send + Sync>,
+    pub page: Arc<dyn Fn(PageFormat) -> String + Send + Sync>,
     /// Set at the first `/ping` that is answered with 200.
     pub first_good_ping: Arc<AtomicBool>,
     /// Where timers may stand still between requests: sees the metrics off with each reply.
@@ -188,7 +190,7 @@ fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/invocations", any(method_not_allowed))
         .route("/ping", get(ping).post(ping))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape::metrics))
         .route(
             "/execution-parameters",
             get(transform::execution_parameters),
@@ -263,13 +265,6 @@ async fn models(State(app): State<Arc<App>>, method: Method, uri: Uri) -> Respon
         // Structs of texts always write.
         Err(_) => refusal(&HttpError::NotReady),
     }
-}
-
-/// Prometheus text; also while the model loads.
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    const PROMETHEUS_TEXT: HeaderValue =
-        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], (app.page)()).into_response()
 }
 
 async fn not_found(method: Method, uri: Uri) -> Response {

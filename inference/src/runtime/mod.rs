@@ -1,5 +1,7 @@
 //! Runs models. The scheduler knows [`Engine`]; only [`ort`] knows ONNX Runtime.
 
+pub mod capacity;
+pub mod cpu_time;
 pub mod ort;
 pub mod pool;
 mod reason;
@@ -19,6 +21,11 @@ pub trait Engine: Send {
     /// # Errors
     /// [`RunError`] when the model itself fails on these values.
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError>;
+
+    /// Whether its runs are on a GPU.
+    fn is_on_gpu(&self) -> bool {
+        false
+    }
 }
 
 /// A run that failed inside the model: the server's fault or the model's, never the codec's.

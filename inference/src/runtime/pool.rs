@@ -64,6 +64,8 @@ pub struct Pool {
     pub intra_op_threads: usize,
     /// Why so many slots and threads, in one phrase.
     pub reason: String,
+    /// What one copy takes in memory, as measured at the first load.
+    pub copy_bytes: u64,
     /// The synthetic inputs and their cost; `None` where no synthetic input fits this model.
     pub warm: Option<Warm>,
     /// What the last synthetic input met, where none fits.
@@ -106,6 +108,7 @@ pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool,
         signature,
         intra_op_threads: threads,
         reason: String::new(),
+        copy_bytes,
         warm,
         unwarmed,
     };

@@ -41,7 +41,7 @@ pub fn dependence(
     let both = one
         .iter()
         .zip(&other)
-        .map(|(one, other)| joined(one, other))
+        .map(|(one, other)| Tensor::concat_rows(&[one, other]))
         .collect::<Option<Vec<_>>>()
         .ok_or("two synthetic records do not join")?;
     let mut run = |inputs: &[Tensor]| engine.run(inputs).map_err(|error| error.to_string());
@@ -96,27 +96,6 @@ fn changed(input: &Tensor) -> Tensor {
     };
     // As many elements as before.
     Tensor::new(input.shape().to_vec(), data).unwrap_or_else(|_| input.slice_rows(0..1))
-}
-
-/// Two records as one input.
-fn joined(one: &Tensor, other: &Tensor) -> Option<Tensor> {
-    macro_rules! both {
-        ($($variant:ident),*) => {
-            match (one.data(), other.data()) {
-                $((Data::$variant(a), Data::$variant(b)) => {
-                    Data::$variant([&**a, &**b].concat().into())
-                })*
-                _ => return None,
-            }
-        };
-    }
-    let data = both!(
-        Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float16, BFloat16, Float32,
-        Float64, String
-    );
-    let mut shape = one.shape().to_vec();
-    *shape.first_mut()? = 2;
-    Tensor::new(shape, data).ok()
 }
 
 /// Whether record `row` of a run of two is what the record gave alone.

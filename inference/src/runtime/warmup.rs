@@ -119,6 +119,36 @@ fn synthesize(signature: &Signature, size: usize) -> Option<Vec<Tensor>> {
         .collect()
 }
 
+/// So many records like `one`, with other floating-point values in each: a tree takes another path
+/// for another record. Integers, which may be indices, stay as they are. `None` where an input has
+/// no axis of records.
+#[must_use]
+pub fn spread(one: &[Tensor], rows: usize) -> Option<Vec<Tensor>> {
+    one.iter()
+        .map(|input| {
+            let repeated = Tensor::concat_rows(&vec![input; rows])?;
+            let (shape, data) = repeated.into_parts();
+            let values = (0..data.len()).map(|at| {
+                // Spread evenly over -2 to 2, without a pattern that a model would see.
+                let share = (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+                4.0 * share as f32 / (1 << 24) as f32 - 2.0
+            });
+            let data = match data {
+                Data::Float16(_) => {
+                    Data::Float16(values.map(f16::from_f32).collect::<Vec<_>>().into())
+                }
+                Data::BFloat16(_) => {
+                    Data::BFloat16(values.map(bf16::from_f32).collect::<Vec<_>>().into())
+                }
+                Data::Float32(_) => Data::Float32(values.collect::<Vec<_>>().into()),
+                Data::Float64(_) => Data::Float64(values.map(f64::from).collect::<Vec<_>>().into()),
+                other => other,
+            };
+            Tensor::new(shape, data).ok()
+        })
+        .collect()
+}
+
 /// Ones, because zero is a bad divisor and a bad attention mask, and one is a valid index nearly
 /// everywhere.
 fn filled(element: ElementType, shape: Vec<usize>) -> Option<Tensor> {

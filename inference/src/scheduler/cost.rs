@@ -1,10 +1,18 @@
-//! What a request will cost: slot time by size class, learnt from the runs.
+//! What a request costs: slot time by size class.
 //!
 //! A size class holds the requests whose inputs have the same number of elements up to a power of
-//! two. Everything is relaxed atomics: an estimate may lag a run behind, and never blocks one.
+//! two. Each has two costs. What a request takes **alone** decides where it runs. What it takes **at
+//! capacity**, while slots are busy and at the best batch that is permitted, is the capacity that
+//! it uses up, and is what the offered load counts: at low load batches are small and caches cold, so
+//! that what a run happens to take then would make the load look high and flat.
+//!
+//! Everything is relaxed atomics: an estimate may lag a run behind, and never blocks one.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use super::Batch;
+use crate::runtime::capacity::Capacity;
 
 /// A run this long on an HTTP thread would be noticed by `/ping`: its class leaves the thread for so
 /// many runs, because what took long once for its values can do so again.
@@ -26,15 +34,92 @@ pub fn class_of(elements: usize) -> usize {
     (usize::BITS - elements.max(1).leading_zeros() - 1).min(CLASSES as u32 - 1) as usize
 }
 
+/// A moving average, one sixteenth of the way a step: a hundred runs forget the first one. Zero
+/// while nothing is known.
+#[derive(Default)]
+struct Average {
+    mean_nanos: AtomicU64,
+    /// The shortest seen.
+    least_nanos: AtomicU64,
+}
+
+impl Average {
+    fn get(&self) -> u64 {
+        self.mean_nanos.load(Relaxed)
+    }
+
+    /// Takes a value in; gives the new mean.
+    fn learn(&self, nanos: u64) -> u64 {
+        let least = match self.least_nanos.load(Relaxed) {
+            0 => nanos,
+            least => least.min(nanos),
+        };
+        self.least_nanos.store(least, Relaxed);
+        let capped = nanos.min(least.saturating_mul(MAX_INFLATION));
+        let mean = match self.get() {
+            0 => capped,
+            mean => mean - mean / 16 + capped / 16,
+        }
+        .max(1);
+        self.mean_nanos.store(mean, Relaxed);
+        mean
+    }
+
+    /// Forgets what was, for a value that was measured with care.
+    fn set(&self, nanos: u64) {
+        self.mean_nanos.store(nanos.max(1), Relaxed);
+        self.least_nanos.store(nanos.max(1), Relaxed);
+    }
+}
+
 #[derive(Default)]
 struct Class {
-    /// Moving average of the run time; 0 while unknown.
-    mean_nanos: AtomicU64,
-    /// Shortest run seen; 0 while unknown.
-    least_nanos: AtomicU64,
+    /// Runs of one request: the time that passed.
+    alone: Average,
+    /// One request's share of a run at capacity: the time that passed on the slot, and its CPU time.
+    at_capacity: Average,
+    cpu_at_capacity: Average,
     inline: AtomicBool,
     /// Runs to go until this class may run on an HTTP thread again.
     distrust: AtomicU32,
+}
+
+impl Class {
+    fn at_capacity(&self) -> Cost {
+        match self.at_capacity.get() {
+            0 => Cost {
+                slot_nanos: self.alone.get(),
+                cpu_nanos: self.alone.get(),
+            },
+            slot_nanos => Cost {
+                slot_nanos,
+                cpu_nanos: self.cpu_at_capacity.get(),
+            },
+        }
+    }
+}
+
+/// The capacity that a request takes. A slot that shares its core is held for longer than the run
+/// uses the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Time on a slot.
+    pub slot_nanos: u64,
+    /// CPU time of the run; of each of its threads, where it has several.
+    pub cpu_nanos: u64,
+}
+
+/// A run as its requests' classes learn from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// From its beginning to its end.
+    pub passed: Duration,
+    /// CPU time, as [`Capacity`] has it; the time that passed, where that is not known.
+    pub cpu_time: Duration,
+    /// Records in it, and requests.
+    pub batch: Batch,
+    /// Whether the slot had been busy for long enough to show what it can do.
+    pub is_at_capacity: bool,
 }
 
 /// Costs of one model.
@@ -50,50 +135,61 @@ impl Default for Costs {
     }
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos())
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
 impl Costs {
-    /// Expected slot time of a request of this class. A class not seen yet is taken to cost what its
-    /// nearest known neighbour costs, the smaller first: a guess that is too low is corrected by the
-    /// first run, while one that is too high would refuse requests that were never tried. Zero while
-    /// nothing is known.
+    /// The capacity that a request of this class takes. A class not seen yet is taken
+    /// to cost what its nearest known neighbour costs, the smaller first: a guess that is too low is
+    /// corrected by the first run, while one that is too high would refuse requests that were never
+    /// tried. Zero while nothing is known.
     #[must_use]
-    pub fn estimate(&self, class: usize) -> Duration {
-        let mean = |class: usize| self.classes[class].mean_nanos.load(Relaxed);
-        let known = (0..=class).rev().map(mean).find(|&m| m > 0);
-        let nanos = known.or_else(|| (class + 1..CLASSES).map(mean).find(|&m| m > 0));
-        Duration::from_nanos(nanos.unwrap_or(0))
+    pub fn at_capacity(&self, class: usize) -> Cost {
+        let cost = |class: usize| self.classes[class].at_capacity();
+        let is_known = |cost: &Cost| cost.slot_nanos > 0;
+        let smaller = (0..=class).rev().map(cost).find(is_known);
+        smaller
+            .or_else(|| (class + 1..CLASSES).map(cost).find(is_known))
+            .unwrap_or_default()
     }
 
-    /// Learns from a run of this class.
-    pub fn learn(&self, class: usize, run: Duration) {
-        let nanos = u64::try_from(run.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let entry = &self.classes[class];
-        let least = match entry.least_nanos.load(Relaxed) {
-            0 => nanos,
-            least => least.min(nanos),
-        };
-        entry.least_nanos.store(least, Relaxed);
-        let capped = nanos.min(least.saturating_mul(MAX_INFLATION));
-        let mean = match entry.mean_nanos.load(Relaxed) {
-            0 => capped,
-            // One sixteenth of the way: a hundred requests forget the first one.
-            mean => mean - mean / 16 + capped / 16,
+    /// Takes over what warm-up measured on records of `elements` each; runs may hold up to
+    /// `most_rows` of them.
+    pub fn calibrate(&self, capacity: &Capacity, elements: usize, most_rows: usize) {
+        let mut allowed = capacity.points().iter().filter(|p| p.rows <= most_rows);
+        let best = allowed.next_back().map_or(0.0, |point| point.per_record());
+        for point in capacity.points() {
+            let class = &self.classes[class_of(elements * point.rows)];
+            class.alone.set(nanos(point.run));
+            // A request of more records than the best batch is a batch of its own.
+            let share = match point.rows <= most_rows {
+                true => Duration::from_secs_f64(best * point.rows as f64),
+                false => point.run,
+            };
+            class.at_capacity.set(nanos(share));
+            class.cpu_at_capacity.set(nanos(share));
+            class.judge(nanos(point.run));
         }
-        .max(1);
-        entry.mean_nanos.store(mean, Relaxed);
-        let bound = if entry.inline.load(Relaxed) {
-            INLINE_UNTIL_NANOS
-        } else {
-            INLINE_BELOW_NANOS
-        };
-        let distrust = DISTRUST
-            .iter()
-            .find(|(limit, _)| nanos >= *limit)
-            .map_or(0, |(_, runs)| *runs)
-            .max(entry.distrust.load(Relaxed).saturating_sub(1));
-        entry.distrust.store(distrust, Relaxed);
-        let inline = mean < bound && distrust == 0;
-        if entry.inline.load(Relaxed) != inline {
-            entry.inline.store(inline, Relaxed);
+    }
+
+    /// Learns from a run what one of its requests costs: `class` is that request's, `rows` its
+    /// records. `best_rows` is the batch that capacity is counted at.
+    pub fn learn(&self, class: usize, rows: usize, run: &Run, best_rows: usize) {
+        let class = &self.classes[class];
+        if run.batch.requests == 1 {
+            let passed = nanos(run.passed);
+            class.alone.learn(passed);
+            class.judge(passed);
+        }
+        let is_full = best_rows <= 1 || run.batch.rows.saturating_mul(2) >= best_rows;
+        if run.is_at_capacity && is_full {
+            let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
+            let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
+            class.at_capacity.learn(own(run.passed));
+            class.cpu_at_capacity.learn(own(run.cpu_time));
         }
     }
 
@@ -104,81 +200,27 @@ impl Costs {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn micros(n: u64) -> Duration {
-        Duration::from_micros(n)
-    }
-
-    #[test]
-    fn classes_are_powers_of_two() {
-        assert_eq!(class_of(0), 0);
-        assert_eq!(class_of(1), 0);
-        assert_eq!(class_of(64), 6);
-        assert_eq!(class_of(127), 6);
-        assert_eq!(class_of(128), 7);
-        assert_eq!(class_of(usize::MAX), CLASSES - 1);
-    }
-
-    #[test]
-    fn an_unseen_class_costs_what_its_neighbour_does() {
-        let costs = Costs::default();
-        assert_eq!(costs.estimate(6), Duration::ZERO);
-        costs.learn(6, micros(10));
-        assert_eq!(costs.estimate(6), micros(10));
-        assert_eq!(costs.estimate(20), micros(10));
-        assert_eq!(costs.estimate(2), micros(10));
-    }
-
-    #[test]
-    fn one_slow_run_moves_the_estimate_little() {
-        let costs = Costs::default();
-        for _ in 0..100 {
-            costs.learn(3, micros(100));
+impl Class {
+    /// Decides where the class runs, after a run of one of its requests that took so long.
+    fn judge(&self, passed: u64) {
+        let bound = if self.inline.load(Relaxed) {
+            INLINE_UNTIL_NANOS
+        } else {
+            INLINE_BELOW_NANOS
+        };
+        let distrust = DISTRUST
+            .iter()
+            .find(|(limit, _)| passed >= *limit)
+            .map_or(0, |(_, runs)| *runs)
+            .max(self.distrust.load(Relaxed).saturating_sub(1));
+        self.distrust.store(distrust, Relaxed);
+        let inline = self.alone.get() < bound && distrust == 0;
+        if self.inline.load(Relaxed) != inline {
+            self.inline.store(inline, Relaxed);
         }
-        costs.learn(3, Duration::from_secs(5));
-        assert!(costs.estimate(3) < micros(125), "{:?}", costs.estimate(3));
-    }
-
-    #[test]
-    fn one_long_run_takes_its_class_off_the_http_threads_for_long() {
-        let costs = Costs::default();
-        for _ in 0..100 {
-            costs.learn(2, micros(5));
-        }
-        assert!(costs.is_inline(2));
-        costs.learn(2, Duration::from_secs(1));
-        for _ in 0..60_000 {
-            costs.learn(2, micros(5));
-            assert!(!costs.is_inline(2));
-        }
-        for _ in 0..6_000 {
-            costs.learn(2, micros(5));
-        }
-        assert!(costs.is_inline(2));
-    }
-
-    #[test]
-    fn handing_over_has_hysteresis() {
-        let costs = Costs::default();
-        assert!(!costs.is_inline(4), "an unseen class is handed over");
-        for _ in 0..200 {
-            costs.learn(4, micros(40));
-        }
-        assert!(costs.is_inline(4));
-        for _ in 0..200 {
-            costs.learn(4, micros(60));
-        }
-        assert!(costs.is_inline(4), "60 µs is between the bounds");
-        for _ in 0..200 {
-            costs.learn(4, micros(90));
-        }
-        assert!(!costs.is_inline(4));
-        for _ in 0..200 {
-            costs.learn(4, micros(60));
-        }
-        assert!(!costs.is_inline(4), "60 µs is between the bounds");
     }
 }
+
+#[cfg(test)]
+#[path = "cost_tests.rs"]
+mod tests;

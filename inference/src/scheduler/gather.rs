@@ -14,8 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{micros, Allowance, Job, Ran, Scheduler, Shared, SubmitError};
-use crate::tensor::Tensor;
+use super::{batch, micros, Allowance, Job, Ran, Request, Scheduler, Shared, Start, SubmitError};
 
 /// While requests come alone, one in so many waits to see whether another joins.
 const PROBE_EVERY: u32 = 16;
@@ -77,24 +76,27 @@ impl Scheduler {
     /// Runs the model on this thread, alone or with others.
     pub(super) async fn run_here(
         &self,
-        inputs: Vec<Tensor>,
-        class: usize,
-        work_nanos: u64,
+        request: Request,
         allowance: Allowance,
-        decoded: Instant,
     ) -> Result<Ran, SubmitError> {
         let shared = &*self.shared;
         if !shared.gathering.is_worth_a_yield() {
             if let Some(mut engine) = shared.free_slot() {
                 shared.metrics.queue_latency.record(0.0);
-                return shared.run(&mut **engine, &inputs, class, decoded);
+                let start = Start {
+                    at: request.queued,
+                    is_at_capacity: false,
+                    by_cpu_time: false,
+                };
+                shared.metrics.busy_slots.rise(start.at);
+                let (ran, ended) = shared.run_request(&mut **engine, &request, start);
+                shared.metrics.busy_slots.fall(ended);
+                return ran;
             }
-            return self
-                .wait_for_slot(inputs, class, work_nanos, allowance, decoded)
-                .await;
+            return self.wait_for_slot(request, allowance).await;
         }
-        let deadline = allowance.arrived + allowance.limit;
-        let (job, answer) = Job::new(inputs, class, work_nanos, decoded, deadline);
+        let deadline = request.deadline;
+        let (job, answer) = Job::new(request);
         if shared.gathering.join(job) {
             let mut leader = Leader { shared, led: false };
             tokio::task::yield_now().await;
@@ -112,38 +114,46 @@ impl Scheduler {
 impl Shared {
     /// Runs everybody who gathered, on one slot.
     fn lead(&self) {
-        let jobs = self.gathering.take();
+        let mut jobs = self.gathering.take();
         self.gathering.joined_lately.store(jobs.len() > 1, Relaxed);
         let Some(mut engine) = self.free_slot() else {
             jobs.into_iter().for_each(|job| self.hand_over(job));
             return;
         };
         let begun = Instant::now();
-        let mut start = begun;
-        self.metrics.busy_slots.increment(1.0);
-        for job in jobs {
-            if start.saturating_duration_since(begun) > LEAD_FOR {
-                self.hand_over(job);
-                continue;
+        let mut start = Start {
+            at: begun,
+            is_at_capacity: false,
+            by_cpu_time: false,
+        };
+        self.metrics.busy_slots.rise(begun);
+        while !jobs.is_empty() {
+            if start.at.saturating_duration_since(begun) > LEAD_FOR {
+                break;
             }
-            if job.reply.is_closed() {
-                continue;
+            let mut together = batch::take_first(&mut jobs, self.best_rows());
+            together.retain(|job| !job.reply.is_closed());
+            for job in &together {
+                let waited = start.at.saturating_duration_since(job.request.queued);
+                self.metrics.queue_latency.record(micros(waited));
             }
-            let waited = start.saturating_duration_since(job.queued);
-            self.metrics.queue_latency.record(micros(waited));
-            let (ran, ended) = self.run_from(&mut **engine, &job.inputs, job.class, start);
-            start = ended;
-            // A failed send means that the caller left meanwhile.
-            let _ = job.reply.send(ran);
+            if !together.is_empty() {
+                start.at = self.run_jobs(&mut **engine, together, start);
+            }
+            // The first run finds cold caches; those behind it show what the slot can do.
+            start.is_at_capacity = true;
         }
-        self.metrics.busy_slots.decrement(1.0);
+        self.metrics.busy_slots.fall(start.at);
+        drop(engine);
+        jobs.into_iter().for_each(|job| self.hand_over(job));
     }
 
     /// Gives a gathered request to the slots' own threads. A queue that is full or closed answers
     /// its caller.
     fn hand_over(&self, job: Job) {
-        if let Err((refused, job)) = self.enqueue(job) {
-            let _ = job.reply.send(Err(refused));
+        if let Err(refused) = self.enqueue(job) {
+            let (refused, job) = *refused;
+            job.answer(Err(refused));
         }
     }
 }

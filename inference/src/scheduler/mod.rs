@@ -10,29 +10,38 @@
 //! refused before it waits; work that nobody waits for any more does not run; a panic costs one
 //! reply.
 
+mod batch;
 mod cost;
 mod gather;
 mod queue;
+mod run;
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
 use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
+pub use batch::Batch;
 use cost::{class_of, Costs};
 use gather::Gathering;
 use queue::{Full, Queue};
+use run::Start;
 
 /// A run that a request's time limit has long passed may still be about to end.
 const STUCK_GRACE: Duration = Duration::from_secs(5);
+
+/// A slot that has been busy for so long shows what it can do: after a pause, caches and the
+/// processor's clock are cold, and a run may take twice as long.
+const BUSY_FOR: Duration = Duration::from_millis(100);
 
 /// A finished run.
 #[derive(Debug)]
@@ -75,34 +84,41 @@ pub enum SubmitError {
     Run(#[from] RunError),
 }
 
-struct Job {
+/// Where a job's answer comes.
+type Answer = oneshot::Receiver<Result<Ran, SubmitError>>;
+
+/// What is asked of the model.
+struct Request {
     inputs: Vec<Tensor>,
     class: usize,
+    /// Records, where it may share a run; otherwise 0.
+    rows: usize,
     work_nanos: u64,
     queued: Instant,
     deadline: Instant,
+}
+
+/// A request that is answered by whoever runs it.
+struct Job {
+    request: Request,
     reply: oneshot::Sender<Result<Ran, SubmitError>>,
 }
 
 impl Job {
     /// A job and where its answer will come.
-    fn new(
-        inputs: Vec<Tensor>,
-        class: usize,
-        work_nanos: u64,
-        queued: Instant,
-        deadline: Instant,
-    ) -> (Self, oneshot::Receiver<Result<Ran, SubmitError>>) {
+    fn new(request: Request) -> (Self, Answer) {
         let (reply, answer) = oneshot::channel();
-        let job = Self {
-            inputs,
-            class,
-            work_nanos,
-            queued,
-            deadline,
-            reply,
-        };
-        (job, answer)
+        (Self { request, reply }, answer)
+    }
+
+    fn answer(self, ran: Result<Ran, SubmitError>) {
+        // A failed send means that the caller left meanwhile.
+        let _ = self.reply.send(ran);
+    }
+
+    /// Nobody waits: the caller hung up, or its time is over.
+    fn is_abandoned(&self, now: Instant) -> bool {
+        self.reply.is_closed() || now >= self.request.deadline
     }
 }
 
@@ -116,6 +132,11 @@ struct Shared {
     /// Where the search for a free slot begins, so that slots share the work.
     next_slot: AtomicUsize,
     queue_limit: usize,
+    /// The most records that requests share a run with; 1 where none do.
+    batch_rows: AtomicUsize,
+    /// Whether a run has one thread.
+    is_single_threaded: bool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// Runs that are under way.
     running: AtomicUsize,
     /// When a run last began or ended, in nanoseconds since `born`.
@@ -141,47 +162,68 @@ pub struct Allowance {
     pub limit: Duration,
 }
 
+/// How a scheduler treats its model.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Requests that may wait.
+    pub queue_limit: usize,
+    /// Whether short runs may stay on the thread that read them: not those of a model whose run time
+    /// depends on the values it gets.
+    pub may_stay: bool,
+    /// Threads of one run.
+    pub threads: usize,
+}
+
 impl Scheduler {
-    /// Starts a thread per engine. `queue_limit` requests may wait. `may_stay` is whether short runs
-    /// may stay on the thread that read them: not those of a model whose run time depends on the
-    /// values it gets.
+    /// Starts a thread per engine.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(
         engines: Vec<Box<dyn Engine>>,
-        queue_limit: usize,
-        may_stay: bool,
+        plan: Plan,
         metrics: SchedulerMetrics,
     ) -> std::io::Result<Self> {
         metrics.slots.set(engines.len() as f64);
+        let on_gpu = engines.iter().filter(|engine| engine.is_on_gpu()).count();
+        metrics.gpu_slots.set(on_gpu as f64);
+        let oldest_since = metrics.oldest_since.clone();
         let shared = Arc::new(Shared {
             slots: engines.into_iter().map(Mutex::new).collect(),
-            queue: Queue::new(queue_limit),
+            queue: Queue::new(plan.queue_limit, move |front: Option<&Job>| {
+                oldest_since.set(front.map(|job| job.request.queued));
+            }),
             gathering: Gathering::default(),
             costs: Costs::default(),
             queued_nanos: AtomicU64::new(0),
             next_slot: AtomicUsize::new(0),
-            queue_limit,
+            queue_limit: plan.queue_limit,
+            batch_rows: AtomicUsize::new(1),
+            is_single_threaded: plan.threads == 1,
+            threads: Mutex::default(),
             running: AtomicUsize::new(0),
             moved_nanos: AtomicU64::new(0),
             born: Instant::now(),
-            may_stay,
+            may_stay: plan.may_stay,
             metrics,
         });
         for slot in 0..shared.slots.len() {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new()
+            let own = Arc::clone(&shared);
+            let thread = std::thread::Builder::new()
                 .name(format!("slot-{slot}"))
-                .spawn(move || shared.work(slot))?;
+                .spawn(move || own.work(slot))?;
+            shared.threads().push(thread);
         }
         Ok(Self { shared })
     }
 
-    /// Tells the cost of a run on these inputs, from warm-up.
-    pub fn calibrate(&self, inputs: &[Tensor], run: Duration) {
-        let class = class_of(inputs.iter().map(size).sum());
-        self.shared.costs.learn(class, run);
+    /// Takes over what warm-up measured on records like `one`. From now on requests share a run of
+    /// up to `batch_rows` records; 1 shares none.
+    pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], batch_rows: usize) {
+        let elements = one.iter().map(size).sum();
+        self.shared.costs.calibrate(capacity, elements, batch_rows);
+        self.shared.batch_rows.store(batch_rows.max(1), Relaxed);
     }
 
     /// Runs the model on these inputs, at once or after waiting. `decoded` is now, as the caller
@@ -197,47 +239,52 @@ impl Scheduler {
     ) -> Result<Ran, SubmitError> {
         let shared = &*self.shared;
         let class = class_of(inputs.iter().map(size).sum());
-        let work = shared.costs.estimate(class);
-        let work_nanos = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX);
+        let cost = shared.costs.at_capacity(class);
+        let work_nanos = cost.slot_nanos;
         // Every arrival counts, those refused below included: shed load is load.
         shared.metrics.offered_work.increment(work_nanos);
+        shared.metrics.offered_cpu.increment(cost.cpu_nanos);
 
-        if shared.may_stay
-            && shared.costs.is_inline(class)
-            && shared.queued_nanos.load(Relaxed) == 0
-        {
-            return self
-                .run_here(inputs, class, work_nanos, allowance, decoded)
-                .await;
+        let rows = match shared.best_rows() {
+            1 => 0,
+            _ => batch::rows_of(&inputs).unwrap_or(0),
+        };
+        let request = Request {
+            inputs,
+            class,
+            rows,
+            work_nanos,
+            queued: decoded,
+            deadline: allowance.arrived + allowance.limit,
+        };
+        let is_inline = shared.may_stay && shared.costs.is_inline(class);
+        if is_inline && shared.queued_nanos.load(Relaxed) == 0 {
+            return self.run_here(request, allowance).await;
         }
-        self.wait_for_slot(inputs, class, work_nanos, allowance, decoded)
-            .await
+        self.wait_for_slot(request, allowance).await
     }
 
     async fn wait_for_slot(
         &self,
-        inputs: Vec<Tensor>,
-        class: usize,
-        work_nanos: u64,
+        request: Request,
         allowance: Allowance,
-        decoded: Instant,
     ) -> Result<Ran, SubmitError> {
         let shared = &*self.shared;
         let slots = shared.slots.len().max(1) as u64;
         let wait = Duration::from_nanos(shared.queued_nanos.load(Relaxed) / slots);
-        let deadline = allowance.arrived + allowance.limit;
+        let deadline = request.deadline;
         // Only what waits before it makes a request hopeless: what its own run takes is known for
         // sure only by running it.
-        let work = Duration::from_nanos(work_nanos);
-        if !wait.is_zero() && decoded + wait + work > deadline {
+        let work = Duration::from_nanos(request.work_nanos);
+        if !wait.is_zero() && request.queued + wait + work > deadline {
             shared.metrics.rejected.increment(1);
             return Err(SubmitError::Hopeless {
                 limit: allowance.limit,
                 wait,
             });
         }
-        let (job, answer) = Job::new(inputs, class, work_nanos, decoded, deadline);
-        shared.enqueue(job).map_err(|(refused, _)| refused)?;
+        let (job, answer) = Job::new(request);
+        shared.enqueue(job).map_err(|refused| refused.0)?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(ran)) => ran,
             // The slot dropped the job without a word: it was out of time when its turn came.
@@ -275,9 +322,35 @@ impl Scheduler {
     pub fn close(&self) {
         self.shared.queue.close();
     }
+
+    /// Whether somebody else holds this scheduler, beside the slots' own threads.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        let own = self.shared.threads().len() + 1;
+        Arc::strong_count(&self.shared) > own
+    }
+
+    /// Ends the slots' threads after what waits has been run, and gives the engines back; `None`
+    /// while somebody else still holds this scheduler.
+    #[must_use]
+    pub fn end(self) -> Option<Vec<Box<dyn Engine>>> {
+        self.close();
+        let threads = std::mem::take(&mut *self.shared.threads());
+        for thread in threads {
+            // Runs catch their panics: a thread ends well.
+            let _ = thread.join();
+        }
+        let shared = Arc::into_inner(self.shared)?;
+        let engine = |slot: Mutex<_>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Some(shared.slots.into_iter().map(engine).collect())
+    }
 }
 
 impl Shared {
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A slot that nobody uses right now.
     fn free_slot(&self) -> Option<MutexGuard<'_, Box<dyn Engine>>> {
         let begin = self.next_slot.fetch_add(1, Relaxed);
@@ -293,19 +366,22 @@ impl Shared {
     }
 
     /// Puts a job into the bounded queue, or gives it back with the reason.
-    fn enqueue(&self, job: Job) -> Result<(), (SubmitError, Job)> {
+    fn enqueue(&self, job: Job) -> Result<(), Box<(SubmitError, Job)>> {
         // Counted before it is in: a slot may take it out at once, and the level must not dip
         // below zero.
-        let work_nanos = job.work_nanos;
-        self.metrics.queue_depth.increment(1.0);
+        let work_nanos = job.request.work_nanos;
+        let queued = job.request.queued;
+        self.metrics.queue_depth.rise(queued);
         let before = self.queued_nanos.fetch_add(work_nanos, Relaxed);
+        self.tell_queued_work();
         let pushed = match self.queue.push(job) {
             Err((Full::AtLimit, job)) if self.drop_abandoned() => self.queue.push(job),
             pushed => pushed,
         };
         pushed.map_err(|(full, job)| {
-            self.metrics.queue_depth.decrement(1.0);
+            self.metrics.queue_depth.fall(queued);
             self.queued_nanos.fetch_sub(work_nanos, Relaxed);
+            self.tell_queued_work();
             let refused = match full {
                 Full::AtLimit => {
                     self.metrics.rejected.increment(1);
@@ -316,98 +392,63 @@ impl Shared {
                 }
                 Full::Closed => SubmitError::Leaving,
             };
-            (refused, job)
+            Box::new((refused, job))
         })
+    }
+
+    fn tell_queued_work(&self) {
+        let nanos = self.queued_nanos.load(Relaxed);
+        self.metrics.queued_work.set(nanos as f64);
     }
 
     /// Takes out of the queue what nobody waits for any more; whether that made room.
     fn drop_abandoned(&self) -> bool {
         let now = Instant::now();
-        let abandoned = self
-            .queue
-            .remove(|job| job.reply.is_closed() || now >= job.deadline);
+        let abandoned = self.queue.remove(|job| job.is_abandoned(now));
         for job in &abandoned {
-            self.metrics.queue_depth.decrement(1.0);
-            self.queued_nanos.fetch_sub(job.work_nanos, Relaxed);
+            self.metrics.queue_depth.fall(now.max(job.request.queued));
+            self.queued_nanos.fetch_sub(job.request.work_nanos, Relaxed);
         }
+        self.tell_queued_work();
         !abandoned.is_empty()
     }
 
-    /// One slot's thread: the oldest job, its engine, the reply.
+    /// One slot's thread: the oldest job and those that share its run, its engine, the replies.
     fn work(&self, slot: usize) {
-        while let Some(job) = self.queue.pop() {
-            self.metrics.queue_depth.decrement(1.0);
-            self.queued_nanos.fetch_sub(job.work_nanos, Relaxed);
+        let joins = |taken: &[Job], next: &Job| batch::joins(taken, next, self.best_rows());
+        // Since when others have waited behind every run.
+        let mut busy_since: Option<Instant> = None;
+        while let Some((mut jobs, left)) = self.queue.pop(joins) {
+            for job in &jobs {
+                self.queued_nanos.fetch_sub(job.request.work_nanos, Relaxed);
+            }
+            self.tell_queued_work();
+            let others_wait = left > 0 || jobs.len() > 1;
             let mut engine = self.slots[slot]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let start = Instant::now();
-            // Nobody waits: the caller hung up, or its time is over.
-            if job.reply.is_closed() || start >= job.deadline {
+            let at = Instant::now();
+            for _ in &jobs {
+                self.metrics.queue_depth.fall(at);
+            }
+            jobs.retain(|job| !job.is_abandoned(at));
+            if jobs.is_empty() {
                 continue;
             }
-            self.metrics
-                .queue_latency
-                .record(micros(start.saturating_duration_since(job.queued)));
-            let ran = self.run(&mut **engine, &job.inputs, job.class, start);
-            drop(engine);
-            // A failed send means that the caller left meanwhile.
-            let _ = job.reply.send(ran);
+            for job in &jobs {
+                let waited = at.saturating_duration_since(job.request.queued);
+                self.metrics.queue_latency.record(micros(waited));
+            }
+            busy_since = others_wait.then(|| busy_since.unwrap_or(at));
+            let start = Start {
+                at,
+                is_at_capacity: busy_since.is_some_and(|since| at - since >= BUSY_FOR),
+                by_cpu_time: self.is_single_threaded,
+            };
+            self.metrics.busy_slots.rise(at);
+            let ended = self.run_jobs(&mut **engine, jobs, start);
+            self.metrics.busy_slots.fall(ended);
         }
-    }
-
-    /// One run on a slot, from `start`.
-    fn run(
-        &self,
-        engine: &mut dyn Engine,
-        inputs: &[Tensor],
-        class: usize,
-        start: Instant,
-    ) -> Result<Ran, SubmitError> {
-        self.metrics.busy_slots.increment(1.0);
-        let (ran, _) = self.run_from(engine, inputs, class, start);
-        self.metrics.busy_slots.decrement(1.0);
-        ran
-    }
-
-    /// One run with its panic caught, from `start`; also when it ended.
-    fn run_from(
-        &self,
-        engine: &mut dyn Engine,
-        inputs: &[Tensor],
-        class: usize,
-        start: Instant,
-    ) -> (Result<Ran, SubmitError>, Instant) {
-        // In this order: whoever sees the run must see that it began just now.
-        self.moved(start);
-        self.running.fetch_add(1, Release);
-        let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
-        let ended = Instant::now();
-        self.moved(ended);
-        self.running.fetch_sub(1, Relaxed);
-        let run = ended.saturating_duration_since(start);
-        self.metrics.inference_latency.record(micros(run));
-        let ran = match outputs {
-            Ok(Ok(outputs)) => {
-                self.costs.learn(class, run);
-                Ok(Ran { outputs, ended })
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => {
-                tracing::error!("a model run panicked; the slot goes on");
-                Err(RunError::Panicked.into())
-            }
-        };
-        (ran, ended)
-    }
-}
-
-impl Shared {
-    /// A run began or ended now.
-    fn moved(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.born).as_nanos();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.moved_nanos.store(since, Relaxed);
     }
 }
 
@@ -426,5 +467,7 @@ pub fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
+#[cfg(test)]
+mod measured_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,12 @@ pub struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     limit: usize,
+    on_front: OnFront<T>,
 }
+
+/// Who is told of the oldest item whenever that is another one. Called under the queue's lock, so
+/// that no older word overtakes a newer one.
+type OnFront<T> = Box<dyn Fn(Option<&T>) + Send + Sync>;
 
 struct State<T> {
     waiting: VecDeque<T>,
@@ -25,8 +30,9 @@ pub enum Full {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for at most `limit` items.
-    pub fn new(limit: usize) -> Self {
+    /// An empty queue for at most `limit` items. `on_front` hears of the oldest item whenever that
+    /// is another one; it must neither wait nor panic.
+    pub fn new(limit: usize, on_front: impl Fn(Option<&T>) + Send + Sync + 'static) -> Self {
         Self {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -34,6 +40,7 @@ impl<T> Queue<T> {
             }),
             filled: Condvar::new(),
             limit,
+            on_front: Box::new(on_front),
         }
     }
 
@@ -55,17 +62,31 @@ impl<T> Queue<T> {
             return Err((Full::AtLimit, item));
         }
         state.waiting.push_back(item);
+        if state.waiting.len() == 1 {
+            (self.on_front)(state.waiting.front());
+        }
         drop(state);
         self.filled.notify_one();
         Ok(())
     }
 
-    /// The oldest item; waits for one. `None` once the queue is closed and empty.
-    pub fn pop(&self) -> Option<T> {
+    /// The oldest item and those that join what is taken so far, in order, and how many are left;
+    /// waits for one. `None` once the queue is closed and empty.
+    pub fn pop(&self, joins: impl Fn(&[T], &T) -> bool) -> Option<(Vec<T>, usize)> {
         let mut state = self.lock();
         loop {
-            if let Some(item) = state.waiting.pop_front() {
-                return Some(item);
+            if let Some(first) = state.waiting.pop_front() {
+                let mut taken = vec![first];
+                let mut at = 0;
+                while let Some(next) = state.waiting.get(at) {
+                    if joins(&taken, next) {
+                        taken.extend(state.waiting.remove(at));
+                    } else {
+                        at += 1;
+                    }
+                }
+                (self.on_front)(state.waiting.front());
+                return Some((taken, state.waiting.len()));
             }
             if state.closed {
                 return None;
@@ -83,6 +104,7 @@ impl<T> Queue<T> {
         let waiting = std::mem::take(&mut state.waiting);
         let (stale, waiting): (VecDeque<T>, VecDeque<T>) = waiting.into_iter().partition(is_stale);
         state.waiting = waiting;
+        (self.on_front)(state.waiting.front());
         stale.into()
     }
 
@@ -100,19 +122,59 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn refuses_above_the_limit_and_hands_out_the_rest_after_closing() {
-        let queue = Queue::new(2);
+        let queue = Queue::new(2, |_| {});
         assert_eq!(queue.push(1), Ok(()));
         assert_eq!(queue.push(2), Ok(()));
         assert_eq!(queue.push(3), Err((Full::AtLimit, 3)));
         queue.close();
         assert_eq!(queue.push(4), Err((Full::Closed, 4)));
+        let pop = || queue.pop(|_, _| false);
         assert_eq!(
-            (queue.pop(), queue.pop(), queue.pop()),
-            (Some(1), Some(2), None)
+            (pop(), pop(), pop()),
+            (Some((vec![1], 1)), Some((vec![2], 0)), None)
         );
+    }
+
+    #[test]
+    fn those_that_join_the_oldest_leave_with_it_in_order() {
+        let queue = Queue::new(9, |_| {});
+        for item in [1, 4, 3, 6, 5, 7] {
+            queue.push(item).unwrap();
+        }
+        let odd_up_to_three =
+            |taken: &[i32], next: &i32| taken.len() < 3 && (taken[0] - next) % 2 == 0;
+        assert_eq!(queue.pop(odd_up_to_three), Some((vec![1, 3, 5], 3)));
+        assert_eq!(queue.pop(odd_up_to_three), Some((vec![4, 6], 1)));
+        assert_eq!(queue.pop(odd_up_to_three), Some((vec![7], 0)));
+    }
+
+    #[test]
+    fn tells_of_the_oldest_item_whenever_that_is_another_one() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let queue = Queue::new(8, move |front: Option<&i32>| {
+            heard.lock().unwrap().push(front.copied());
+        });
+        let since = || std::mem::take(&mut *told.lock().unwrap());
+        for item in 1..=4 {
+            queue.push(item).unwrap();
+        }
+        assert_eq!(since(), [Some(1)]);
+        queue.pop(|_, _| false);
+        assert_eq!(since(), [Some(2)]);
+        queue.remove(|&item| item < 4);
+        assert_eq!(since(), [Some(4)]);
+        queue.pop(|_, _| false);
+        assert_eq!(since(), [None]);
+        queue.push(5).unwrap();
+        assert_eq!(since(), [Some(5)]);
+        queue.remove(|_| true);
+        assert_eq!(since(), [None]);
     }
 }

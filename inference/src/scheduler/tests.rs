@@ -3,6 +3,7 @@
 use std::sync::mpsc::{channel, Receiver, Sender};
 
 use super::*;
+use crate::runtime::capacity::Point;
 use crate::tensor::Data;
 
 enum Step {
@@ -38,30 +39,43 @@ struct Test {
 fn start(queue_limit: usize) -> Test {
     let (begun_in, begun) = channel();
     let (steps, steps_out) = channel();
-    let metrics = SchedulerMetrics::register(&metrics::NoopRecorder);
+    let metrics = SchedulerMetrics::register(crate::telemetry::Source::nowhere());
     let engine: Box<dyn Engine> = Box::new(Scripted {
         begun: begun_in,
         steps: steps_out,
     });
     Test {
-        scheduler: Scheduler::start(vec![engine], queue_limit, true, metrics).unwrap(),
+        scheduler: Scheduler::start(vec![engine], plan(queue_limit), metrics).unwrap(),
         begun,
         steps,
     }
 }
 
-fn request(elements: usize) -> Vec<Tensor> {
+pub(super) fn plan(queue_limit: usize) -> Plan {
+    Plan {
+        queue_limit,
+        may_stay: true,
+        threads: 1,
+    }
+}
+
+pub(super) fn request(elements: usize) -> Vec<Tensor> {
     vec![Tensor::new(vec![elements], Data::Float32(vec![0.0; elements].into())).unwrap()]
 }
 
-fn within(limit: Duration) -> Allowance {
+/// What warm-up would say of runs that take so long.
+pub(super) fn known(run: Duration) -> Capacity {
+    Capacity::new(vec![Point { rows: 1, run }], 1.0).unwrap()
+}
+
+pub(super) fn within(limit: Duration) -> Allowance {
     Allowance {
         arrived: Instant::now(),
         limit,
     }
 }
 
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_request_is_answered() {
@@ -130,7 +144,7 @@ async fn refuses_when_the_queue_is_full() {
 async fn refuses_what_cannot_be_in_time_behind_others_and_only_that() {
     let test = start(8);
     test.scheduler
-        .calibrate(&request(1), Duration::from_secs(2));
+        .calibrate(&known(Duration::from_secs(2)), &request(1), 1);
     let second = Duration::from_secs(1);
     // On an idle server even what took long before is tried.
     let scheduler = test.scheduler.clone();
@@ -225,10 +239,8 @@ async fn work_that_nobody_waits_for_does_not_run() {
 /// A scheduler that knows its runs to be short.
 fn start_short() -> Test {
     let test = start(8);
-    for _ in 0..100 {
-        test.scheduler
-            .calibrate(&request(1), Duration::from_micros(5));
-    }
+    test.scheduler
+        .calibrate(&known(Duration::from_micros(5)), &request(1), 1);
     test
 }
 
@@ -291,8 +303,140 @@ async fn a_leader_who_hangs_up_forgets_nobody() {
 }
 
 /// Whether the future is ready at this poll.
-fn poll_once<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
+pub(super) fn poll_once<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
     let waker = std::task::Waker::noop();
     let mut context = std::task::Context::from_waker(waker);
     future.as_mut().poll(&mut context).is_ready()
+}
+
+/// Gives every element back doubled, or fails, and tells how many records a run had. A record that
+/// holds a 7 fails its run; runs begin when the test says so.
+struct Doubling {
+    begun: Sender<usize>,
+    go: Receiver<()>,
+    /// Whether the output has one record however many there were.
+    reduces: bool,
+}
+
+impl Engine for Doubling {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+        self.begun.send(inputs[0].rows()).ok();
+        self.go.recv().ok();
+        let Data::Float32(values) = inputs[0].data() else {
+            return Err(RunError::Failed("not float32".to_owned()));
+        };
+        if values.contains(&7.0) {
+            return Err(RunError::Failed("a seven".to_owned()));
+        }
+        let mut shape = inputs[0].shape().to_vec();
+        let mut doubled: Vec<f32> = values.iter().map(|value| 2.0 * value).collect();
+        if self.reduces {
+            shape[0] = 1;
+            doubled.truncate(shape[1..].iter().product());
+        }
+        let tensor = Tensor::new(shape, Data::Float32(doubled.into())).unwrap();
+        Ok(vec![Value::Tensor(tensor)])
+    }
+}
+
+/// A scheduler of one slot whose runs are shared, its runs' sizes, and the way to let one go on.
+fn start_sharing(reduces: bool) -> (Scheduler, Receiver<usize>, Sender<()>) {
+    let (begun_in, begun) = channel();
+    let (go, go_out) = channel();
+    let engine: Box<dyn Engine> = Box::new(Doubling {
+        begun: begun_in,
+        go: go_out,
+        reduces,
+    });
+    let metrics = SchedulerMetrics::register(crate::telemetry::Source::nowhere());
+    let scheduler = Scheduler::start(vec![engine], plan(64), metrics).unwrap();
+    let long = known(Duration::from_millis(5));
+    scheduler.calibrate(&long, &record(1.0), 8);
+    (scheduler, begun, go)
+}
+
+fn record(value: f32) -> Vec<Tensor> {
+    vec![Tensor::new(vec![1, 2], Data::Float32(vec![value; 2].into())).unwrap()]
+}
+
+/// Submits one record for each value while the first one's run is held, then lets all go on.
+async fn ran_together(
+    reduces: bool,
+    values: &[f32],
+) -> (Vec<Result<Ran, SubmitError>>, Vec<usize>) {
+    let (scheduler, begun, go) = start_sharing(reduces);
+    let mut waiting = Vec::new();
+    for (at, &value) in values.iter().enumerate() {
+        let scheduler = scheduler.clone();
+        waiting.push(tokio::spawn(async move {
+            scheduler
+                .submit(record(value), within(LONG), Instant::now())
+                .await
+        }));
+        tokio::task::yield_now().await;
+        while at == 0 && scheduler_is_idle(&begun) {
+            tokio::task::yield_now().await;
+        }
+    }
+    for _ in 0..2 * values.len() + 2 {
+        go.send(()).ok();
+    }
+    let mut answers = Vec::new();
+    for answer in waiting {
+        answers.push(answer.await.unwrap());
+    }
+    (answers, begun.try_iter().collect())
+}
+
+/// Takes the first run's size, once it has begun.
+fn scheduler_is_idle(begun: &Receiver<usize>) -> bool {
+    begun.recv_timeout(Duration::from_millis(1)).is_err()
+}
+
+fn first_value(ran: &Result<Ran, SubmitError>) -> f32 {
+    match &ran.as_ref().unwrap().outputs[0] {
+        Value::Tensor(tensor) => match tensor.data() {
+            Data::Float32(values) => values[0],
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn those_that_wait_share_a_run_and_get_their_own_records_back() {
+    let values: Vec<f32> = (10..22).map(|n| n as f32).collect();
+    let (answers, runs) = ran_together(false, &values).await;
+    for (value, answer) in values.iter().zip(&answers) {
+        assert_eq!(first_value(answer), 2.0 * value);
+    }
+    assert_eq!(runs, [8, 3], "eleven waited, eight records a run");
+}
+
+#[tokio::test]
+async fn one_that_fails_costs_its_own_reply_only() {
+    let (answers, runs) = ran_together(false, &[1.0, 2.0, 7.0, 3.0]).await;
+    assert_eq!(runs, [3, 1, 1, 1], "together, then each alone");
+    assert_eq!(first_value(&answers[1]), 4.0);
+    assert_eq!(first_value(&answers[3]), 6.0);
+    let failed = RunError::Failed("a seven".to_owned());
+    assert_eq!(answers[2].as_ref().unwrap_err(), &SubmitError::Run(failed));
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_answer_each_record_is_not_shared_again() {
+    let (answers, runs) = ran_together(true, &[1.0, 2.0, 3.0, 4.0]).await;
+    assert_eq!(runs, [3, 1, 1, 1]);
+    for (value, answer) in [1.0, 2.0, 3.0, 4.0].into_iter().zip(&answers) {
+        assert_eq!(first_value(answer), 2.0 * value);
+    }
+}
+
+#[tokio::test]
+async fn engines_come_back_when_nobody_holds_the_scheduler_any_more() {
+    let test = start(4);
+    let other = test.scheduler.clone();
+    drop(test.steps);
+    assert!(other.end().is_none(), "the test holds it too");
+    assert_eq!(test.scheduler.end().map(|engines| engines.len()), Some(1));
 }

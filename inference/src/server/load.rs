@@ -6,16 +6,18 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::{Announcement, ServeError};
-use crate::config::Config;
+use super::trial::{self, Trial};
+use super::{Announcement, AtCapacity, ServeError};
+use crate::config::{Batching, Config};
 use crate::locate::locate;
 use crate::onnx_file::{self, zipmap};
 use crate::ready::Model;
+use crate::runtime::capacity::{self, Sharing, MOST_ROWS};
 use crate::runtime::ort::{Runtime, Source};
 use crate::runtime::pool::{self, Pool};
 use crate::runtime::{records, Engine};
-use crate::scheduler::Scheduler;
-use crate::telemetry::SchedulerMetrics;
+use crate::scheduler::{Plan, Scheduler};
+use crate::telemetry::{ModelMetrics, SchedulerMetrics};
 
 /// A model and what to say of it, or why there is none.
 pub(super) type Loaded = Result<(Model, Announcement), ServeError>;
@@ -23,7 +25,7 @@ pub(super) type Loaded = Result<(Model, Announcement), ServeError>;
 /// Loads off the HTTP threads, which already answer `/ping`.
 pub(super) fn load_on_a_thread(
     config: Config,
-    metrics: SchedulerMetrics,
+    metrics: (SchedulerMetrics, ModelMetrics),
 ) -> Result<oneshot::Receiver<Loaded>, ServeError> {
     let (done, loaded) = oneshot::channel();
     std::thread::Builder::new()
@@ -39,7 +41,7 @@ pub(super) fn load_on_a_thread(
     Ok(loaded)
 }
 
-fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
+fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) -> Loaded {
     let begun = Instant::now();
     let file = locate(&config.model_folder)?;
     let (bytes, facts) = onnx_file::read(&file)?;
@@ -60,6 +62,7 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
         signature,
         intra_op_threads,
         reason,
+        copy_bytes,
         warm,
         unwarmed,
     } = pool::load(&runtime, &source, &config.budget)?;
@@ -75,22 +78,60 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
     if let Some(reason) = &dependence {
         tracing::debug!("replies are not streamed: {reason}");
     }
-    let engines = engines
+    let most_rows = match (&dependence, config.batching) {
+        (Some(_), _) | (_, Batching::Off) => 1,
+        (None, Batching::Auto) => MOST_ROWS,
+        (None, Batching::UpTo(rows)) => rows.get(),
+    };
+    let capacity = warm.as_ref().and_then(|warm| {
+        capacity::measure(&mut engines, &warm.inputs, intra_op_threads, most_rows)
+    });
+    let mut engines: Vec<Box<dyn Engine>> = engines
         .into_iter()
         .map(|engine| Box::new(engine) as Box<dyn Engine>)
         .collect();
-    let scheduler = Scheduler::start(
-        engines,
-        config.queue_limit,
-        !source.facts.has_control_flow,
-        metrics,
-    )
-    .map_err(|source| ServeError::System {
-        what: "a slot's thread",
-        source,
-    })?;
-    if let Some(warm) = &warm {
-        scheduler.calibrate(&warm.inputs, warm.run);
+    let plan = Plan {
+        queue_limit: config.queue_limit,
+        may_stay: !source.facts.has_control_flow,
+        threads: intra_op_threads,
+    };
+    let mut overhead = None;
+    if let (Some(warm), Some(capacity)) = (&warm, &capacity) {
+        let trial = Trial {
+            engines,
+            plan,
+            signature: &signature,
+            one: &warm.inputs,
+            capacity,
+            cores: config.budget.cores(),
+        };
+        (engines, overhead) = trial::overhead(trial)?;
+    }
+    let sharing = match (config.batching, &dependence, &capacity) {
+        (Batching::Off, ..) => Sharing::none("off, as set".to_owned()),
+        (_, Some(reason), _) => Sharing::none(format!("off: {reason}")),
+        (Batching::UpTo(rows), ..) => Sharing {
+            rows: rows.get(),
+            reason: format!("up to {rows} records a run, as set"),
+        },
+        (Batching::Auto, None, Some(capacity)) => {
+            Sharing::that_pays(capacity, overhead.unwrap_or_default())
+        }
+        (Batching::Auto, None, None) => Sharing::none("off: it could not be measured".to_owned()),
+    };
+    if let Some(capacity) = &capacity {
+        metrics.run_cpus.set(capacity.cpus_per_slot);
+    }
+    if let Some(overhead) = overhead {
+        metrics.request_cpu.set(overhead.as_nanos() as f64);
+    }
+    let scheduler =
+        Scheduler::start(engines, plan, metrics).map_err(|source| ServeError::System {
+            what: "a slot's thread",
+            source,
+        })?;
+    if let (Some(warm), Some(capacity)) = (&warm, &capacity) {
+        scheduler.calibrate(capacity, &warm.inputs, sharing.rows);
     }
     let has_independent_records = dependence.is_none();
     let announcement = Announcement {
@@ -101,6 +142,14 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
         intra_op_threads,
         reason,
         run: warm.as_ref().map(|warm| warm.run),
+        sharing: sharing.reason,
+        at_capacity: capacity.map(|capacity| AtCapacity {
+            run: match sharing.rows {
+                1 => capacity.single(),
+                _ => capacity.best(),
+            },
+            overhead,
+        }),
         unwarmed,
         runtime_version: runtime.version().to_owned(),
         library: runtime.library().to_owned(),
@@ -115,6 +164,8 @@ fn load(config: &Config, metrics: SchedulerMetrics) -> Loaded {
         has_independent_records,
         scheduler,
     };
+    models.loaded.set(1.0);
+    models.memory.set(copy_bytes as f64 * slots as f64);
     Ok((model, announcement))
 }
 

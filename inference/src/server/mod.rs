@@ -7,6 +7,7 @@
 
 mod connections;
 mod load;
+mod trial;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,13 +19,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::http::{App, Flush, Limits, Room};
+use crate::http::{App, Flush, Limits, PageFormat, Room};
 use crate::locate::LocateError;
 use crate::model::Signature;
 use crate::onnx_file::FileError;
 use crate::ready::Ready;
+use crate::runtime::capacity::Point;
 use crate::runtime::ort::{LoadError, OpenError};
-use crate::telemetry::{HttpMetrics, SchedulerMetrics};
+use crate::telemetry::{HttpMetrics, ModelMetrics, SchedulerMetrics, Source};
 use connections::{accept, listen, Phase};
 use load::load_on_a_thread;
 
@@ -68,8 +70,10 @@ pub enum ServeError {
 pub struct Hooks<'r> {
     /// Where the metric handles come from.
     pub recorder: &'r dyn metrics::Recorder,
+    /// The recorder's time 0.
+    pub epoch: Instant,
     /// The Prometheus page.
-    pub page: Arc<dyn Fn() -> String + Send + Sync>,
+    pub page: Arc<dyn Fn(PageFormat) -> String + Send + Sync>,
     /// Set at the first good `/ping`.
     pub first_good_ping: Arc<AtomicBool>,
     /// Sees the metrics off before a reply leaves, where timers may stand still between requests.
@@ -93,6 +97,10 @@ pub struct Announcement {
     pub reason: String,
     /// Median run on synthetic input; `None` where no synthetic input fits.
     pub run: Option<Duration>,
+    /// Whether requests share runs, and why.
+    pub sharing: String,
+    /// What a slot can do, as warm-up measured; `None` where it could not.
+    pub at_capacity: Option<AtCapacity>,
     /// What the synthetic inputs met, where none fits.
     pub unwarmed: Option<String>,
     /// ONNX Runtime's version.
@@ -105,6 +113,15 @@ pub struct Announcement {
     pub address: SocketAddr,
     /// From the start of [`serve`] to ready.
     pub took: Duration,
+}
+
+/// What one slot can do with every slot busy.
+#[derive(Debug, Clone, Copy)]
+pub struct AtCapacity {
+    /// The best run that is permitted.
+    pub run: Point,
+    /// CPU time of a request beside its run; `None` where it is small beside the run.
+    pub overhead: Option<Duration>,
 }
 
 /// Serves until SIGTERM or SIGINT. `announce` is called once, when the model is ready.
@@ -126,6 +143,10 @@ pub fn serve(
             what: "the HTTP threads",
             source,
         })?;
+    let source = Source {
+        recorder: hooks.recorder,
+        epoch: hooks.epoch,
+    };
     let app = Arc::new(App {
         ready: Ready::new(config.multi_model),
         limits: Limits {
@@ -142,9 +163,12 @@ pub fn serve(
         first_good_ping: hooks.first_good_ping,
         flush: hooks.flush,
         room: Room::new(config.max_bodies_bytes),
-        metrics: HttpMetrics::register(hooks.recorder),
+        metrics: HttpMetrics::register(source),
     });
-    let metrics = SchedulerMetrics::register(hooks.recorder);
+    let metrics = (
+        SchedulerMetrics::register(source),
+        ModelMetrics::register(source),
+    );
     let served = runtime.block_on(async {
         // Before the port: whoever can connect can also stop the server in order.
         let mut signals = Signals::install()?;

@@ -5,135 +5,18 @@
 //! ([`Buffer::from_body`]), or in the engine's own output buffer ([`Buffer::held`]), so that large
 //! tensors are neither copied on the way in nor on the way out.
 
+mod element;
+mod rows;
+
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 
 use bytemuck::Pod;
 use bytes::Bytes;
 use half::{bf16, f16};
 use ndarray::{ArrayViewD, IxDyn};
 
-/// ONNX tensor element types that a request or a reply can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ElementType {
-    /// `tensor(bool)`
-    Bool,
-    /// `tensor(int8)`
-    Int8,
-    /// `tensor(int16)`
-    Int16,
-    /// `tensor(int32)`
-    Int32,
-    /// `tensor(int64)`
-    Int64,
-    /// `tensor(uint8)`
-    Uint8,
-    /// `tensor(uint16)`
-    Uint16,
-    /// `tensor(uint32)`
-    Uint32,
-    /// `tensor(uint64)`
-    Uint64,
-    /// `tensor(float16)`
-    Float16,
-    /// `tensor(bfloat16)`
-    BFloat16,
-    /// `tensor(float)`
-    Float32,
-    /// `tensor(double)`
-    Float64,
-    /// `tensor(string)`
-    String,
-}
-
-impl ElementType {
-    /// Every element type, in the order of the enum.
-    pub const ALL: [Self; 14] = [
-        Self::Bool,
-        Self::Int8,
-        Self::Int16,
-        Self::Int32,
-        Self::Int64,
-        Self::Uint8,
-        Self::Uint16,
-        Self::Uint32,
-        Self::Uint64,
-        Self::Float16,
-        Self::BFloat16,
-        Self::Float32,
-        Self::Float64,
-        Self::String,
-    ];
-
-    /// The name used in messages: ONNX's, with the usual width suffix (`float32`, `int64`, `string`).
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Int8 => "int8",
-            Self::Int16 => "int16",
-            Self::Int32 => "int32",
-            Self::Int64 => "int64",
-            Self::Uint8 => "uint8",
-            Self::Uint16 => "uint16",
-            Self::Uint32 => "uint32",
-            Self::Uint64 => "uint64",
-            Self::Float16 => "float16",
-            Self::BFloat16 => "bfloat16",
-            Self::Float32 => "float32",
-            Self::Float64 => "float64",
-            Self::String => "string",
-        }
-    }
-
-    /// The KServe v2 `datatype` (`FP32`, `INT64`, `BYTES`, …).
-    #[must_use]
-    pub fn v2_name(self) -> &'static str {
-        match self {
-            Self::Bool => "BOOL",
-            Self::Int8 => "INT8",
-            Self::Int16 => "INT16",
-            Self::Int32 => "INT32",
-            Self::Int64 => "INT64",
-            Self::Uint8 => "UINT8",
-            Self::Uint16 => "UINT16",
-            Self::Uint32 => "UINT32",
-            Self::Uint64 => "UINT64",
-            Self::Float16 => "FP16",
-            Self::BFloat16 => "BF16",
-            Self::Float32 => "FP32",
-            Self::Float64 => "FP64",
-            Self::String => "BYTES",
-        }
-    }
-
-    /// Bytes of one element in memory; `None` for strings.
-    #[must_use]
-    pub fn size(self) -> Option<usize> {
-        match self {
-            Self::Bool | Self::Int8 | Self::Uint8 => Some(1),
-            Self::Int16 | Self::Uint16 | Self::Float16 | Self::BFloat16 => Some(2),
-            Self::Int32 | Self::Uint32 | Self::Float32 => Some(4),
-            Self::Int64 | Self::Uint64 | Self::Float64 => Some(8),
-            Self::String => None,
-        }
-    }
-
-    /// Whether the type has NaN and infinities.
-    #[must_use]
-    pub fn is_float(self) -> bool {
-        matches!(
-            self,
-            Self::Float16 | Self::BFloat16 | Self::Float32 | Self::Float64
-        )
-    }
-}
-
-impl fmt::Display for ElementType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use element::ElementType;
 
 /// Elements that live in somebody else's memory and are only looked at.
 pub trait Elements<T>: Send + Sync {
@@ -313,24 +196,6 @@ impl Data {
         each_type!(self, buffer => buffer.len())
     }
 
-    /// A copy of some elements; none where the range lies outside.
-    #[must_use]
-    pub fn slice(&self, range: Range<usize>) -> Self {
-        macro_rules! sliced {
-            ($($variant:ident),*) => {
-                match self {
-                    $(Self::$variant(buffer) => {
-                        Self::$variant(buffer.get(range).unwrap_or_default().to_vec().into())
-                    })*
-                }
-            };
-        }
-        sliced!(
-            Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float16, BFloat16,
-            Float32, Float64, String
-        )
-    }
-
     /// Whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -409,27 +274,6 @@ impl Tensor {
         (self.shape, self.data)
     }
 
-    /// A copy of some records along axis 0; none of a scalar, and of records that are not there.
-    #[must_use]
-    pub fn slice_rows(&self, rows: Range<usize>) -> Self {
-        let size = self.data.len().checked_div(self.rows()).unwrap_or(0);
-        let end = rows.end.min(self.rows());
-        let begin = rows.start.min(end);
-        let mut shape = self.shape.clone();
-        match shape.first_mut() {
-            Some(count) => *count = end - begin,
-            None => shape.push(0),
-        }
-        let range = match self.shape.is_empty() {
-            true => 0..0,
-            false => begin * size..end * size,
-        };
-        Self {
-            shape,
-            data: self.data.slice(range),
-        }
-    }
-
     /// Records along axis 0; 1 for a scalar.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -505,19 +349,6 @@ pub enum Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn records_are_taken_out_whole() {
-        let data = Data::Int64(vec![1, 2, 3, 4, 5, 6].into());
-        let tensor = Tensor::new(vec![3, 2], data).unwrap();
-        let middle = tensor.slice_rows(1..2);
-        assert_eq!(middle.shape(), [1, 2]);
-        assert_eq!(middle.data(), &Data::Int64(vec![3, 4].into()));
-        assert_eq!(tensor.slice_rows(2..9).shape(), [1, 2]);
-        assert_eq!(tensor.slice_rows(7..9).shape(), [0, 2]);
-        let scalar = Tensor::new(vec![], Data::Bool(vec![true].into())).unwrap();
-        assert!(scalar.slice_rows(0..1).data().is_empty());
-    }
 
     #[test]
     fn flags_are_zero_or_one() {

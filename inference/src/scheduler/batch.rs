@@ -1,0 +1,186 @@
+//! Which requests share a run, and how their records are put together and taken apart.
+//!
+//! Pure: reads no clock, touches no queue. Requests share a run where their records have the same
+//! types and shapes, and where the run stays within the most records that pay.
+
+use super::Job;
+use crate::tensor::{Tensor, Value};
+
+/// What one run holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Records.
+    pub rows: usize,
+    /// Requests that brought them.
+    pub requests: usize,
+}
+
+impl Batch {
+    /// What these jobs bring. A job whose records cannot be told counts as one.
+    pub(super) fn of(jobs: &[Job]) -> Self {
+        Self {
+            rows: jobs.iter().map(|job| job.request.rows.max(1)).sum(),
+            requests: jobs.len(),
+        }
+    }
+}
+
+/// Records that a request brings; `None` where its inputs do not agree on a number, or there are
+/// none.
+pub fn rows_of(inputs: &[Tensor]) -> Option<usize> {
+    let rows = inputs.first()?.shape().first().copied()?;
+    let same = |input: &Tensor| input.shape().first() == Some(&rows);
+    (rows > 0 && inputs.iter().all(same)).then_some(rows)
+}
+
+/// Whether `next` may share a run with those `taken`, which are one at least.
+pub(super) fn joins(taken: &[Job], next: &Job, most_rows: usize) -> bool {
+    let Some(first) = taken.first() else {
+        return false;
+    };
+    if first.request.rows == 0
+        || next.request.rows == 0
+        || Batch::of(taken).rows + next.request.rows > most_rows
+    {
+        return false;
+    }
+    let alike = |(one, other): (&Tensor, &Tensor)| {
+        one.element_type() == other.element_type() && one.shape().get(1..) == other.shape().get(1..)
+    };
+    first.request.inputs.len() == next.request.inputs.len()
+        && first
+            .request
+            .inputs
+            .iter()
+            .zip(&next.request.inputs)
+            .all(alike)
+}
+
+/// Takes the first job and those that join it out of a list, which keeps its order.
+pub(super) fn take_first(jobs: &mut Vec<Job>, most_rows: usize) -> Vec<Job> {
+    let mut taken: Vec<Job> = Vec::new();
+    let mut left = Vec::with_capacity(jobs.len());
+    for job in jobs.drain(..) {
+        if taken.is_empty() || joins(&taken, &job, most_rows) {
+            taken.push(job);
+        } else {
+            left.push(job);
+        }
+    }
+    *jobs = left;
+    taken
+}
+
+/// The inputs of several jobs as one run's; `None` where they do not join after all.
+pub(super) fn joined(jobs: &[Job]) -> Option<Vec<Tensor>> {
+    let ports = jobs.first()?.request.inputs.len();
+    (0..ports)
+        .map(|port| {
+            let parts: Option<Vec<&Tensor>> = jobs
+                .iter()
+                .map(|job| job.request.inputs.get(port))
+                .collect();
+            Tensor::concat_rows(&parts?)
+        })
+        .collect()
+}
+
+/// One run's outputs as each job's; `None` where an output has not a record for each record.
+pub(super) fn split(outputs: &[Value], jobs: &[Job]) -> Option<Vec<Vec<Value>>> {
+    let rows = Batch::of(jobs).rows;
+    if outputs.iter().any(|output| output.rows() != Some(rows)) {
+        return None;
+    }
+    let mut begin = 0;
+    jobs.iter()
+        .map(|job| {
+            let own = begin..begin + job.request.rows;
+            begin = own.end;
+            let part = |output: &Value| output.slice_rows(own.clone());
+            outputs.iter().map(part).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Request;
+    use super::*;
+    use crate::tensor::Data;
+    use std::time::Instant;
+
+    fn tensor(shape: &[usize]) -> Tensor {
+        let count = shape.iter().product();
+        Tensor::new(shape.to_vec(), Data::Float32(vec![1.0; count].into())).unwrap()
+    }
+
+    fn job(inputs: Vec<Tensor>) -> Job {
+        let now = Instant::now();
+        let request = Request {
+            rows: rows_of(&inputs).unwrap_or(0),
+            inputs,
+            class: 0,
+            work_nanos: 0,
+            queued: now,
+            deadline: now,
+        };
+        Job::new(request).0
+    }
+
+    #[test]
+    fn records_are_counted_where_all_inputs_agree() {
+        assert_eq!(rows_of(&[tensor(&[3, 2]), tensor(&[3])]), Some(3));
+        assert_eq!(rows_of(&[tensor(&[3, 2]), tensor(&[2])]), None);
+        assert_eq!(rows_of(&[tensor(&[])]), None);
+        assert_eq!(rows_of(&[tensor(&[0, 2])]), None);
+        assert_eq!(rows_of(&[]), None);
+    }
+
+    #[test]
+    fn jobs_of_one_shape_share_a_run_up_to_the_limit() {
+        let shapes: [&[usize]; 6] = [&[1, 4], &[2, 4], &[1, 5], &[1, 4], &[4, 4], &[1, 4]];
+        let mut jobs = shapes.map(|shape| job(vec![tensor(shape)])).into();
+        let first = take_first(&mut jobs, 5);
+        assert_eq!(
+            Batch::of(&first),
+            Batch {
+                rows: 5,
+                requests: 4
+            }
+        );
+        assert_eq!(jobs.len(), 2);
+        assert_eq!(take_first(&mut jobs, 5).len(), 1);
+        assert_eq!(take_first(&mut jobs, 5).len(), 1);
+        assert!(take_first(&mut jobs, 5).is_empty());
+    }
+
+    #[test]
+    fn a_request_larger_than_the_limit_runs_alone() {
+        let mut jobs = vec![job(vec![tensor(&[9, 4])]), job(vec![tensor(&[1, 4])])];
+        assert_eq!(take_first(&mut jobs, 8).len(), 1);
+        assert_eq!(jobs.len(), 1);
+    }
+
+    #[test]
+    fn each_job_gets_its_own_records_back() {
+        let numbered = |shape: &[usize], from: i64| {
+            let count = shape.iter().product::<usize>() as i64;
+            let data = Data::Int64((from..from + count).collect::<Vec<_>>().into());
+            Tensor::new(shape.to_vec(), data).unwrap()
+        };
+        let jobs = [
+            job(vec![numbered(&[1, 2], 0)]),
+            job(vec![numbered(&[2, 2], 2)]),
+        ];
+        let all = joined(&jobs).unwrap();
+        assert_eq!(all, [numbered(&[3, 2], 0)]);
+        let outputs = all.into_iter().map(Value::Tensor).collect::<Vec<_>>();
+        let parts = split(&outputs, &jobs).unwrap();
+        assert_eq!(parts[0], [Value::Tensor(numbered(&[1, 2], 0))]);
+        assert_eq!(parts[1], [Value::Tensor(numbered(&[2, 2], 2))]);
+        let scalar = [Value::Tensor(tensor(&[]))];
+        assert_eq!(split(&scalar, &jobs), None);
+        let short = [Value::Tensor(tensor(&[2, 2]))];
+        assert_eq!(split(&short, &jobs), None);
+    }
+}

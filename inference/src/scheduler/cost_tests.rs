@@ -1,0 +1,170 @@
+//! Tests of the costs: what is learnt from which run, and where a class runs.
+
+use super::*;
+use crate::runtime::capacity::Point;
+
+const fn micros(n: u64) -> Duration {
+    Duration::from_micros(n)
+}
+
+/// A run of one request that nobody waited behind.
+fn alone(passed: Duration) -> Run {
+    Run {
+        passed,
+        cpu_time: passed,
+        batch: Batch {
+            rows: 1,
+            requests: 1,
+        },
+        is_at_capacity: false,
+    }
+}
+
+/// The slot time that a request of this class takes at capacity.
+fn slot(costs: &Costs, class: usize) -> Duration {
+    Duration::from_nanos(costs.at_capacity(class).slot_nanos)
+}
+
+fn learn(costs: &Costs, class: usize, passed: Duration) {
+    costs.learn(class, 1, &alone(passed), 1);
+}
+
+#[test]
+fn classes_are_powers_of_two() {
+    assert_eq!(class_of(0), 0);
+    assert_eq!(class_of(1), 0);
+    assert_eq!(class_of(64), 6);
+    assert_eq!(class_of(127), 6);
+    assert_eq!(class_of(128), 7);
+    assert_eq!(class_of(usize::MAX), CLASSES - 1);
+}
+
+#[test]
+fn an_unseen_class_costs_what_its_neighbour_does() {
+    let costs = Costs::default();
+    assert_eq!(slot(&costs, 6), Duration::ZERO);
+    learn(&costs, 6, micros(10));
+    assert_eq!(slot(&costs, 6), micros(10));
+    assert_eq!(slot(&costs, 20), micros(10));
+    assert_eq!(slot(&costs, 2), micros(10));
+}
+
+#[test]
+fn one_slow_run_moves_the_cost_little() {
+    let costs = Costs::default();
+    for _ in 0..100 {
+        learn(&costs, 3, micros(100));
+    }
+    learn(&costs, 3, Duration::from_secs(5));
+    assert!(slot(&costs, 3) < micros(125), "{:?}", slot(&costs, 3));
+}
+
+#[test]
+fn one_long_run_takes_its_class_off_the_http_threads_for_long() {
+    let costs = Costs::default();
+    for _ in 0..100 {
+        learn(&costs, 2, micros(5));
+    }
+    assert!(costs.is_inline(2));
+    learn(&costs, 2, Duration::from_secs(1));
+    for _ in 0..60_000 {
+        learn(&costs, 2, micros(5));
+        assert!(!costs.is_inline(2));
+    }
+    for _ in 0..6_000 {
+        learn(&costs, 2, micros(5));
+    }
+    assert!(costs.is_inline(2));
+}
+
+#[test]
+fn handing_over_has_hysteresis() {
+    let costs = Costs::default();
+    assert!(!costs.is_inline(4), "an unseen class is handed over");
+    for _ in 0..200 {
+        learn(&costs, 4, micros(40));
+    }
+    assert!(costs.is_inline(4));
+    for _ in 0..200 {
+        learn(&costs, 4, micros(60));
+    }
+    assert!(costs.is_inline(4), "60 µs is between the bounds");
+    for _ in 0..200 {
+        learn(&costs, 4, micros(90));
+    }
+    assert!(!costs.is_inline(4));
+    for _ in 0..200 {
+        learn(&costs, 4, micros(60));
+    }
+    assert!(!costs.is_inline(4), "60 µs is between the bounds");
+}
+
+/// 440 µs a run and 60 µs a record on top: one record 500 µs, eight 920 µs.
+fn boosted() -> Capacity {
+    let point = |rows: usize| Point {
+        rows,
+        run: micros(440 + 60 * rows as u64),
+    };
+    Capacity::new([1, 2, 4, 8].map(point).to_vec(), 1.0).unwrap()
+}
+
+#[test]
+fn capacity_is_counted_at_the_best_batch_that_is_permitted() {
+    let costs = Costs::default();
+    costs.calibrate(&boosted(), 32, 8);
+    assert_eq!(slot(&costs, class_of(32)), micros(115));
+    assert_eq!(slot(&costs, class_of(64)), micros(230));
+    assert_eq!(slot(&costs, class_of(256)), micros(920));
+    let unbatched = Costs::default();
+    unbatched.calibrate(&boosted(), 32, 1);
+    assert_eq!(slot(&unbatched, class_of(32)), micros(500));
+    assert_eq!(slot(&unbatched, class_of(64)), micros(560));
+}
+
+#[test]
+fn small_batches_at_low_load_do_not_move_the_capacity() {
+    let costs = Costs::default();
+    costs.calibrate(&boosted(), 32, 8);
+    let run = |rows: usize, is_at_capacity| Run {
+        passed: micros(500 + 60 * rows as u64),
+        cpu_time: micros(440 + 60 * rows as u64),
+        batch: Batch {
+            rows,
+            requests: rows,
+        },
+        is_at_capacity,
+    };
+    for _ in 0..100 {
+        costs.learn(5, 1, &run(1, false), 8);
+        costs.learn(5, 1, &run(2, true), 8);
+        costs.learn(5, 1, &run(8, false), 8);
+    }
+    assert_eq!(slot(&costs, 5), micros(115));
+    // A full batch on a slot that has been busy is the capacity; a slot that shares its core is held
+    // for longer than the CPU is used.
+    for _ in 0..200 {
+        costs.learn(5, 1, &run(6, true), 8);
+    }
+    let learnt = slot(&costs, 5).as_secs_f64() * 1e6;
+    assert!((learnt - 860.0 / 6.0).abs() < 2.0, "{learnt}");
+    let cpu = costs.at_capacity(5).cpu_nanos as f64 / 1e3;
+    assert!((cpu - 800.0 / 6.0).abs() < 2.0, "{cpu}");
+}
+
+#[test]
+fn a_request_of_many_records_costs_its_share_of_the_run() {
+    let costs = Costs::default();
+    let run = Run {
+        passed: micros(1000),
+        cpu_time: micros(1000),
+        batch: Batch {
+            rows: 8,
+            requests: 2,
+        },
+        is_at_capacity: true,
+    };
+    costs.learn(7, 6, &run, 8);
+    costs.learn(5, 2, &run, 8);
+    assert_eq!(slot(&costs, 7), micros(750));
+    assert_eq!(slot(&costs, 5), micros(250));
+}
