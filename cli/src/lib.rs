@@ -3,6 +3,7 @@
 //! **Invariant:** [`settings`] is the only place that reads the environment; it joins the server
 //! and the sidecar, which do not know each other.
 
+pub mod bill;
 pub mod loadtest;
 pub mod logging;
 pub mod serve;

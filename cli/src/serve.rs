@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inference::runtime::pool::readable;
-use inference::{Announcement, Hooks};
+use inference::{Announcement, Hooks, PageFormat};
 
 use crate::settings::{Flush, Settings, Wrong};
-use crate::{logging, EXIT_USAGE};
+use crate::{bill, logging, EXIT_USAGE};
 
 /// How long the last metrics may take at exit.
 const LAST_METRICS: Duration = Duration::from_secs(4);
@@ -47,7 +47,11 @@ pub fn run() -> ExitCode {
     let page = sidecar.page();
     let hooks = Hooks {
         recorder: &recorder,
-        page: Arc::new(move || page.render()),
+        epoch: recorder.epoch(),
+        page: Arc::new(move |format| match format {
+            PageFormat::Text => page.render(),
+            PageFormat::OpenMetrics => page.render_openmetrics(),
+        }),
         first_good_ping,
         flush: (settings.metrics_flush == Flush::Request).then(|| {
             let flusher = sidecar.flusher();
@@ -57,8 +61,13 @@ pub fn run() -> ExitCode {
             }) as inference::Flush
         }),
     };
+    let bill = bill::line(
+        &settings.sidecar(),
+        &settings.prices(),
+        settings.metrics_flush == Flush::Request,
+    );
     let served = inference::serve(&config, hooks, |found| {
-        say(found, &limits, &sidecar.route_line());
+        say(found, &limits, &sidecar.route_line(), bill.as_deref());
     });
     sidecar.stop(LAST_METRICS);
     let code = match served {
@@ -78,7 +87,7 @@ pub fn run() -> ExitCode {
 }
 
 /// What was found and decided, in a few lines.
-fn say(found: &Announcement, limits: &sidecar::Limits, route: &str) {
+fn say(found: &Announcement, limits: &sidecar::Limits, route: &str, bill: Option<&str>) {
     tracing::info!(
         "model    {} ({})",
         found.model.display(),
@@ -112,6 +121,10 @@ fn say(found: &Announcement, limits: &sidecar::Limits, route: &str) {
         found.intra_op_threads,
         found.reason
     );
+    tracing::info!("batching {}", found.sharing);
+    if let Some(capacity) = &found.at_capacity {
+        tracing::info!("capacity {}", at_capacity(capacity));
+    }
     tracing::info!("memory   {}", limits.memory_reason);
     tracing::info!(
         "runtime  ONNX Runtime {} with {} ({}), its telemetry off",
@@ -120,11 +133,27 @@ fn say(found: &Announcement, limits: &sidecar::Limits, route: &str) {
         found.library.display()
     );
     tracing::info!("metrics  {route}");
+    if let Some(bill) = bill {
+        tracing::info!("bill     {bill}");
+    }
     tracing::info!(
         "ready    on {} after {}",
         found.address,
         readable(found.took)
     );
+}
+
+/// What a slot can do, and what a request costs beside it.
+fn at_capacity(capacity: &inference::AtCapacity) -> String {
+    let run = readable(capacity.run.run);
+    let runs = match capacity.run.rows {
+        1 => format!("a run takes {run} of a slot"),
+        rows => format!("a run of {rows} records takes {run} of a slot"),
+    };
+    match capacity.overhead {
+        Some(overhead) => format!("{runs}, a request {} of CPU beside it", readable(overhead)),
+        None => runs,
+    }
 }
 
 /// Port names are free text; a log line is not.

@@ -7,14 +7,19 @@ use super::{known, PREFIX, TABLE};
 
 /// One sentence about a name that means nothing, with the nearest one that does.
 pub(super) fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> String {
-    let nearest = names
-        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().min(name.len()) / 3)
-        .min();
-    match nearest {
-        Some((_, nearest)) => format!("{name}: unknown {what}; did you mean {nearest}?"),
+    match nearest(name, names) {
+        Some(nearest) => format!("{name}: unknown {what}; did you mean {nearest}?"),
         None => format!("{name}: unknown {what}; the README lists them all"),
     }
+}
+
+/// The one of `names` that is written most like `name`, if any is much like it.
+pub(super) fn nearest(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    names
+        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().min(name.len()) / 3)
+        .min()
+        .map(|(_, nearest)| nearest)
 }
 
 /// The file's settings by environment name; what is wrong with the others goes to `wrong`.
@@ -56,6 +61,7 @@ pub(super) fn settings_file(file: &Path, wrong: &mut Vec<String>) -> BTreeMap<St
         let value = match value {
             toml::Value::String(value) => Some(value),
             toml::Value::Integer(value) => Some(value.to_string()),
+            toml::Value::Float(value) => Some(value.to_string()),
             toml::Value::Boolean(value) => Some(value.to_string()),
             _ => None,
         };
@@ -68,7 +74,7 @@ pub(super) fn settings_file(file: &Path, wrong: &mut Vec<String>) -> BTreeMap<St
                 wrong.push(format!("{file}: {}", unknown("setting", &key, keys)));
             }
             None => wrong.push(format!(
-                "{file}: {key} is of type {kind}: expected a string, a whole number or a boolean"
+                "{file}: {key} is of type {kind}: expected a string, a number or a boolean"
             )),
             Some(value) => {
                 settings.insert(name, value);

@@ -12,6 +12,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use inference::config::Batching;
+use scaling::bill::Prices;
+use scaling::catalogue::Metric;
 use tracing::level_filters::LevelFilter;
 
 use crate::logging::Format;
@@ -105,6 +108,8 @@ settings! {
     workers: Option<NonZeroUsize> = "SAGEMAKER_MODEL_SERVER_WORKERS" or "", optional(threads);
     /// Threads of one model execution; chosen by measurement if not set.
     intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(threads);
+    /// Whether requests that wait at the same time share a model execution: `auto` where records leave one another alone and it is measured to pay, `off`, or the most records of one.
+    batching: Batching = "PLIMSOLL_BATCHING" or "auto", batching;
     /// Requests that may wait for a slot; one more is refused with 503.
     queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", at_least_one;
     /// ONNX Runtime's shared library; found beside the binary if not set.
@@ -113,8 +118,22 @@ settings! {
     metrics_route: sidecar::RouteChoice = "PLIMSOLL_METRICS_ROUTE" or "auto", route;
     /// Publishing period in seconds: 10 (high resolution) or 60.
     metrics_period_secs: u32 = "PLIMSOLL_METRICS_PERIOD_SECS" or "10", period;
+    /// Metrics that leave for CloudWatch: `all`, or names of the table above with commas between them; `GET /metrics` always has all.
+    metrics: Vec<Metric> = "PLIMSOLL_METRICS" or "all", metrics;
+    /// US dollars a month for a custom metric, for the bill that the start says.
+    price_metric: f64 = "PLIMSOLL_PRICE_METRIC" or "0.30", price;
+    /// US dollars for a thousand calls of PutMetricData, for the bill.
+    price_calls: f64 = "PLIMSOLL_PRICE_CALLS" or "0.01", price;
+    /// US dollars for a gigabyte of ingested log (embedded metric format), for the bill.
+    price_logs: f64 = "PLIMSOLL_PRICE_LOGS" or "0.50", price;
+    /// Seconds within which `OfferedLoad` also asks for the capacity that clears the queue's backlog; the backlog is left out if not set.
+    drain_secs: Option<usize> = "PLIMSOLL_DRAIN_SECS" or "", optional(seconds);
     /// When metrics leave beside the end of a period: `timer` (never), or `request`, with each reply, for serverless endpoints whose timers stand still between requests.
     metrics_flush: Flush = "PLIMSOLL_METRICS_FLUSH" or "timer", flush;
+    /// NVML library to read the GPUs with, in place of the driver's own `libnvidia-ml.so.1`.
+    nvml_library: Option<PathBuf> = "PLIMSOLL_NVML_LIBRARY" or "", optional(path);
+    /// Set for CUDA: the GPUs that the process may use; the others do not count in the GPU metrics.
+    cuda_visible_devices: Option<String> = "CUDA_VISIBLE_DEVICES" or "", optional(text);
     /// AWS region of the metrics where AWS's own variables name none.
     region: Option<String> = "SAGEMAKER_REGION" or "", optional(text);
     /// CloudWatch namespace of the metrics.
@@ -187,9 +206,12 @@ impl Settings {
             .map_or_else(|| PathBuf::from("/opt/ml"), PathBuf::from);
         let file = settings_file(&base.join("model").join(FILE), &mut wrong);
         let read = Self::read(|name| {
-            environment
-                .get(name)
-                .filter(|value| !value.trim().is_empty())
+            let set = environment.get(name);
+            if name == "CUDA_VISIBLE_DEVICES" && set.is_some_and(|value| value.trim().is_empty()) {
+                // To CUDA nothing is not the default but no GPU, which it also writes as -1.
+                return Some("-1".to_owned());
+            }
+            set.filter(|value| !value.trim().is_empty())
                 .or_else(|| file.get(name))
                 .cloned()
         });
@@ -249,8 +271,22 @@ impl Settings {
             period_secs: self.metrics_period_secs,
             namespace: self.namespace.clone(),
             dimensions,
+            metrics: self.metrics.clone(),
+            drain_secs: self.drain_secs.map(|secs| secs as f64),
             region: self.region.clone(),
+            nvml_library: self.nvml_library.clone(),
+            visible_gpus: self.cuda_visible_devices.clone(),
             ..sidecar::Config::default()
+        }
+    }
+
+    /// What CloudWatch charges.
+    #[must_use]
+    pub fn prices(&self) -> Prices {
+        Prices {
+            metric: self.price_metric,
+            thousand_calls: self.price_calls,
+            log_gb: self.price_logs,
         }
     }
 
@@ -293,6 +329,7 @@ impl Settings {
                 slots: self.slots.or(self.workers),
                 intra_op_threads: self.intra_op_threads,
             },
+            batching: self.batching,
             queue_limit: self.queue_limit,
             max_request_bytes,
             max_unpacked_bytes,

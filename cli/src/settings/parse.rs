@@ -3,8 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use inference::config::Batching;
+use scaling::catalogue::Metric;
 use tracing::level_filters::LevelFilter;
 
+use super::file::nearest;
 use crate::logging::Format;
 
 pub(super) fn optional<T>(
@@ -60,6 +63,18 @@ pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|n| n.get() <= 1024)
         .ok_or_else(|| "a whole number from 1 to 1024".to_owned())
+}
+
+pub(super) fn batching(text: &str) -> Result<Batching, String> {
+    match text {
+        "auto" => Ok(Batching::Auto),
+        "off" => Ok(Batching::Off),
+        size => positive(size)
+            .ok()
+            .filter(|rows| rows.get() <= 65_536)
+            .map(Batching::UpTo)
+            .ok_or_else(|| "auto, off, or a whole number of records from 1 to 65536".to_owned()),
+    }
 }
 
 /// When metrics leave.
@@ -125,6 +140,34 @@ pub(super) fn log_level(text: &str) -> Result<LevelFilter, String> {
 pub(super) fn route(text: &str) -> Result<sidecar::RouteChoice, String> {
     text.parse()
         .map_err(|_| "auto, cloudwatch, emf or none".to_owned())
+}
+
+/// In the catalogue's order, each once.
+pub(super) fn metrics(text: &str) -> Result<Vec<Metric>, String> {
+    if text == "all" {
+        return Ok(Metric::ALL.to_vec());
+    }
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_known = |name: &str| Metric::ALL.iter().any(|metric| metric.name() == name);
+    if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
+        let known = Metric::ALL.iter().map(|metric| metric.name().to_owned());
+        let advice = match nearest(unknown, known) {
+            Some(nearest) => format!("did you mean {nearest}?"),
+            None => "the README lists them all".to_owned(),
+        };
+        return Err(format!(
+            "all, or names of metrics with commas between them; {unknown:?} is none; {advice}"
+        ));
+    }
+    let is_chosen = |metric: &Metric| names.contains(&metric.name());
+    Ok(Metric::ALL.iter().copied().filter(is_chosen).collect())
+}
+
+pub(super) fn price(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|price: &f64| price.is_finite() && *price >= 0.0)
+        .ok_or_else(|| "a price in US dollars, 0 or more, such as 0.30".to_owned())
 }
 
 pub(super) fn period(text: &str) -> Result<u32, String> {

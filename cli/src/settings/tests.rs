@@ -54,6 +54,8 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("PLIMSOLL_SLOTS", "two", "from 1 to 1024"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "all", "from 1 to 1024"),
         ("PLIMSOLL_INTRA_OP_THREADS", "0", "from 1 to 1024"),
+        ("PLIMSOLL_BATCHING", "0", "auto, off, or a whole number"),
+        ("PLIMSOLL_BATCHING", "sometimes", "auto, off"),
         ("PLIMSOLL_QUEUE_LIMIT", "0", "1 or more"),
         (
             "PLIMSOLL_METRICS_ROUTE",
@@ -62,6 +64,14 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ),
         ("PLIMSOLL_METRICS_PERIOD_SECS", "30", "10 or 60"),
         ("PLIMSOLL_NAMESPACE", "AWS/SageMaker", "AWS/"),
+        ("PLIMSOLL_PRICE_METRIC", "-0.3", "0 or more"),
+        ("PLIMSOLL_PRICE_CALLS", "NaN", "a price in US dollars"),
+        ("PLIMSOLL_PRICE_LOGS", "inf", "0 or more, such as 0.30"),
+        (
+            "PLIMSOLL_PRICE_LOGS",
+            "half a dollar",
+            "a price in US dollars",
+        ),
         ("PLIMSOLL_MAX_UNPACKED_MB", "0", "1 or more"),
         ("PLIMSOLL_MAX_BODIES_MB", "none", "1 or more"),
         ("PLIMSOLL_MAX_HEADER_BYTES", "-1", "1 or more"),
@@ -101,6 +111,68 @@ fn an_unknown_setting_is_named_with_its_neighbour() {
 }
 
 #[test]
+fn metrics_are_chosen_by_name_and_an_unknown_one_is_named_with_its_neighbour() {
+    let chosen = |text| {
+        read(&[("PLIMSOLL_METRICS", text)])
+            .unwrap()
+            .sidecar()
+            .metrics
+    };
+    assert_eq!(chosen("all"), Metric::ALL);
+    assert_eq!(chosen(""), Metric::ALL);
+    let two = [Metric::OfferedLoad, Metric::Rejected];
+    assert_eq!(chosen("Rejected, OfferedLoad,Rejected"), two);
+    for (text, expected) in [
+        (
+            "OfferdLoad",
+            "\"OfferdLoad\" is none; did you mean OfferedLoad?",
+        ),
+        (
+            "Rejected,invocations",
+            "\"invocations\" is none; did you mean Invocations?",
+        ),
+        (
+            "Rejected,,Invocations",
+            "\"\" is none; the README lists them all",
+        ),
+        ("Everything", "\"Everything\" is none; the README"),
+        ("OfferedLoad,all", "\"all\" is none"),
+    ] {
+        let message = wrong(&[("PLIMSOLL_METRICS", text)]);
+        assert!(
+            message.starts_with(&format!("PLIMSOLL_METRICS={text}: ")),
+            "{message}"
+        );
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn prices_are_those_of_the_list_unless_they_are_set() {
+    assert_eq!(read(&[]).unwrap().prices(), Prices::default());
+    let set = [
+        ("PLIMSOLL_PRICE_METRIC", "0.1"),
+        ("PLIMSOLL_PRICE_CALLS", "0"),
+        ("PLIMSOLL_PRICE_LOGS", "2"),
+    ];
+    let prices = read(&set).unwrap().prices();
+    assert_eq!(
+        (prices.metric, prices.thousand_calls, prices.log_gb),
+        (0.1, 0.0, 2.0)
+    );
+}
+
+#[test]
+fn an_empty_list_of_visible_gpus_hides_them_all_and_none_hides_nothing() {
+    let visible = |pairs: &[_]| read(pairs).unwrap().sidecar().visible_gpus;
+    assert_eq!(visible(&[]), None);
+    for (value, expected) in [("0,1", "0,1"), ("", "-1"), (" ", "-1")] {
+        let found = visible(&[("CUDA_VISIBLE_DEVICES", value)]);
+        assert_eq!(found.as_deref(), Some(expected), "{value:?}");
+    }
+}
+
+#[test]
 fn dimensions_come_together_or_not_at_all() {
     let half = wrong(&[("PLIMSOLL_ENDPOINT_NAME", "e")]);
     assert!(half.contains("PLIMSOLL_VARIANT_NAME"), "{half}");
@@ -130,7 +202,7 @@ fn the_file_beside_the_model_is_read_and_the_environment_wins() {
     assert_eq!(settings.queue_limit, 7);
     assert_eq!(settings.slots.map(NonZeroUsize::get), Some(3));
 
-    std::fs::write(&file, "queue_limits = 7\nslots = [1]\n").unwrap();
+    std::fs::write(&file, "queue_limits = 7\nslots = [1]\nprice_metric = 0.3\n").unwrap();
     let message = wrong(&environment);
     assert!(message.contains("did you mean queue_limit?"), "{message}");
     assert!(
