@@ -1,138 +1,204 @@
-//! What measuring costs a request: each kind of record through the handles that the server keeps,
-//! beside an empty loop and a pair of clock reads in the same run.
+//! What measuring costs a request, through the handles that the server keeps: each kind of record
+//! alone, and all that one inline request records and reads of the clock, in the order of the server.
 //!
-//! Nanoseconds of CPU time of the recording thread, so that a busy machine disturbs little; with
-//! two threads at once the difference is what sharing costs.
+//! Beside it, in the same run, floors: an empty loop, as many bare relaxed additions as the request
+//! records, and as many bare clock reads. Nanoseconds of CPU time of the recording thread, so that a
+//! busy machine disturbs little; with two threads at once the difference is what sharing costs.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Barrier;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder as _};
+use inference::scheduler::micros;
+use inference::telemetry::{HttpMetrics, SchedulerMetrics, Source};
 use rustix::time::{clock_gettime, ClockId};
-use scaling::catalogue::{internal, Metric};
 use sidecar::Recorder;
 
 /// At least five, so that a median means something.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
+/// What one inline request records: three counters, two levels up and down, five
+/// distributions.
+const RECORDS: usize = 12;
+/// What it may cost: so many times the floors of additions and clock reads together.
+const MOST_OVER_FLOOR: f64 = 2.0;
 
-static METADATA: Metadata<'static> = Metadata::new("recording", Level::INFO, None);
+/// A cache line pair of its own, as the recorder's.
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded(AtomicU64);
 
-/// The handles that the server keeps and uses once a request.
-struct Handles {
-    counters: [Counter; 2],
-    levels: [Gauge; 3],
-    latencies: [Histogram; 4],
+/// The handles that the server keeps, and what the floors add to.
+struct Bench {
+    http: HttpMetrics,
+    scheduler: SchedulerMetrics,
+    words: [Padded; RECORDS],
+    epoch: Instant,
 }
 
-impl Handles {
-    fn take(recorder: &Recorder) -> Self {
-        let counter = |name| recorder.register_counter(&Key::from_static_name(name), &METADATA);
-        let level = |name| recorder.register_gauge(&Key::from_static_name(name), &METADATA);
-        let latency = |metric: Metric| {
-            recorder.register_histogram(&Key::from_static_name(metric.name()), &METADATA)
+impl Bench {
+    fn new(recorder: &Recorder) -> Self {
+        let source = Source {
+            recorder,
+            epoch: recorder.epoch(),
         };
         Self {
-            counters: [
-                counter(Metric::Invocations.name()),
-                counter(internal::OFFERED_WORK),
-            ],
-            levels: [
-                level(Metric::Concurrency.name()),
-                level(Metric::QueueDepth.name()),
-                level(internal::BUSY_SLOTS),
-            ],
-            latencies: [
-                latency(Metric::RequestLatency),
-                latency(Metric::QueueLatency),
-                latency(Metric::InferenceLatency),
-                latency(Metric::CodecLatency),
-            ],
+            http: HttpMetrics::register(source),
+            scheduler: SchedulerMetrics::register(source),
+            words: Default::default(),
+            epoch: recorder.epoch(),
         }
     }
 }
 
-/// A thing to time: its name and one turn of it.
-type Turn = (&'static str, fn(&Handles, u64));
+/// The instants that one request reads: arrived, decoded, run ended, encoded.
+type Instants = [Instant; 4];
 
-const TURNS: [Turn; 6] = [
-    ("empty loop", |_, turn| {
-        black_box(turn);
+/// Some request's instants, from 10 µs to 10 ms apart: not one bucket only.
+fn instants(bench: &Bench, turn: u64) -> Instants {
+    let step = Duration::from_micros(10 + turn.wrapping_mul(0x9E37_79B9) % 10_000);
+    let arrived = bench.epoch + step;
+    [
+        arrived,
+        arrived + step / 4,
+        arrived + step / 2,
+        arrived + step,
+    ]
+}
+
+fn read_clock() -> Instants {
+    [(); 4].map(|()| black_box(Instant::now()))
+}
+
+/// What the server records of an inline request, in its order and with its arithmetic.
+fn record(bench: &Bench, [arrived, decoded, ended, encoded]: Instants) {
+    let Bench {
+        http, scheduler, ..
+    } = bench;
+    http.concurrency.rise(arrived);
+    scheduler.offered_work.increment(black_box(6_000));
+    scheduler.offered_cpu.increment(black_box(6_000));
+    scheduler.queue_latency.record(0.0);
+    scheduler.busy_slots.rise(decoded);
+    let run = ended.saturating_duration_since(decoded);
+    scheduler.run_time.increment(run.as_nanos() as u64);
+    scheduler.inference_latency.record(micros(run));
+    scheduler.batch_size.record(1.0);
+    scheduler.busy_slots.fall(ended);
+    let codec = decoded.duration_since(arrived) + encoded.duration_since(ended);
+    http.codec_latency.record(micros(codec));
+    http.invocations.increment(1);
+    http.request_latency
+        .record(micros(encoded.duration_since(arrived)));
+    http.concurrency.fall(encoded);
+}
+
+/// A thing to time: its name and one turn of it.
+type Turn = (&'static str, fn(&Bench, u64));
+
+const EMPTY: usize = 0;
+const ADDITIONS: usize = 1;
+const CLOCK: usize = 2;
+const RECORDING: usize = 6;
+const WHOLE: usize = 7;
+
+const TURNS: [Turn; 8] = [
+    ("empty loop", |bench, turn| {
+        black_box(instants(bench, turn));
     }),
-    ("two clock reads", |_, _| {
-        black_box(black_box(Instant::now()).elapsed());
+    ("floor: bare additions", |bench, turn| {
+        black_box(instants(bench, turn));
+        for word in &bench.words {
+            word.0.fetch_add(turn, Relaxed);
+        }
     }),
-    ("counter, one addition", |handles, _| {
-        handles.counters[0].increment(1)
+    ("floor: four clock reads", |bench, turn| {
+        black_box((instants(bench, turn), read_clock()));
     }),
-    ("level, up and down", |handles, _| {
-        handles.levels[0].increment(1.0);
-        handles.levels[0].decrement(1.0);
+    ("counter, one addition", |bench, turn| {
+        black_box(instants(bench, turn));
+        bench.http.invocations.increment(1);
     }),
-    ("latency, one record", |handles, turn| {
-        handles.latencies[0].record(micros(turn))
+    ("level, up and down", |bench, turn| {
+        let [arrived, .., encoded] = black_box(instants(bench, turn));
+        bench.http.concurrency.rise(arrived);
+        bench.http.concurrency.fall(encoded);
     }),
-    ("a whole request", |handles, turn| {
-        handles.levels.iter().for_each(|level| level.increment(1.0));
-        handles
-            .latencies
-            .iter()
-            .for_each(|latency| latency.record(micros(turn)));
-        handles
-            .counters
-            .iter()
-            .for_each(|counter| counter.increment(1));
-        handles.levels.iter().for_each(|level| level.decrement(1.0));
+    ("latency, one record", |bench, turn| {
+        let [arrived, .., encoded] = black_box(instants(bench, turn));
+        let took = micros(encoded.duration_since(arrived));
+        bench.http.request_latency.record(took);
+    }),
+    ("a request: recording", |bench, turn| {
+        record(bench, black_box(instants(bench, turn)));
+    }),
+    ("a request: and clock reads", |bench, turn| {
+        black_box(read_clock());
+        record(bench, black_box(instants(bench, turn)));
     }),
 ];
 
 fn main() -> ExitCode {
-    let mut turns = 2_000_000;
+    let mut turns = 1_000_000;
     for word in std::env::args().skip(1) {
         match word.as_str() {
             "--bench" => {}
-            "--quick" => turns = 200_000,
+            "--quick" => turns = 100_000,
             other => {
                 println!("recording: unknown option \"{other}\", expected --quick");
                 return ExitCode::FAILURE;
             }
         }
     }
-    let recorder = Recorder::new();
+    let bench = Bench::new(&Recorder::new());
     let mut found = vec![(Vec::new(), Vec::new()); TURNS.len()];
     for _ in 0..ROUNDS {
         for ((_, turn), (one, two)) in TURNS.iter().zip(&mut found) {
-            one.push(cost(&recorder, *turn, turns, 1));
-            two.push(cost(&recorder, *turn, turns, 2));
+            one.push(cost(&bench, *turn, turns, 1));
+            two.push(cost(&bench, *turn, turns, 2));
         }
     }
     println!("recording: nanoseconds of CPU a turn, {ROUNDS} rounds of {turns} turns, interleaved");
-    println!("medians (lowest – highest round)");
+    println!("medians (lowest – highest round), less the empty loop");
     println!(
-        "  {:<24} {:>24} {:>28}",
+        "  {:<28} {:>22} {:>26}",
         "", "one thread", "each of two threads"
     );
-    for ((name, _), (one, two)) in TURNS.iter().zip(&found) {
-        println!("  {name:<24} {:>24} {:>28}", spread(one), spread(two));
+    let empty = found
+        .get(EMPTY)
+        .map_or((0.0, 0.0), |(one, two)| (median(one), median(two)));
+    for (at, ((name, _), (one, two))) in TURNS.iter().zip(&mut found).enumerate() {
+        if at != EMPTY {
+            one.iter_mut().for_each(|nanos| *nanos -= empty.0);
+            two.iter_mut().for_each(|nanos| *nanos -= empty.1);
+        }
+        println!("  {name:<28} {:>22} {:>26}", spread(one), spread(two));
     }
+    let one = |at: usize| found.get(at).map_or(f64::NAN, |(one, _)| median(one));
+    let recording = one(RECORDING) / one(ADDITIONS);
+    let whole = one(WHOLE) / (one(ADDITIONS) + one(CLOCK));
     println!(
-        "a whole request is 2 counters, 3 levels up and down, and 4 latencies; each change of a \
-         level reads the clock once, for its exact integral"
+        "a request is {RECORDS} records and four clock reads; on one thread recording is \
+         {recording:.2} times the bare additions, and all of it {whole:.2} times additions and \
+         clock reads, expected at most {MOST_OVER_FLOOR}"
     );
-    ExitCode::SUCCESS
+    if whole <= MOST_OVER_FLOOR {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Nanoseconds of CPU time a turn, the mean over `threads` that start together.
-fn cost(recorder: &Recorder, turn: fn(&Handles, u64), turns: u64, threads: usize) -> f64 {
+fn cost(bench: &Bench, turn: fn(&Bench, u64), turns: u64, threads: usize) -> f64 {
     let start = Barrier::new(threads);
     let timed = || {
-        let handles = Handles::take(recorder);
-        (0..turns / 20).for_each(|index| turn(black_box(&handles), index));
+        (0..turns / 20).for_each(|index| turn(black_box(bench), index));
         start.wait();
         let before = cpu_nanos();
-        (0..turns).for_each(|index| turn(black_box(&handles), index));
+        (0..turns).for_each(|index| turn(black_box(bench), index));
         (cpu_nanos() - before) / turns as f64
     };
     let all: Vec<f64> = std::thread::scope(|scope| {
@@ -145,19 +211,26 @@ fn cost(recorder: &Recorder, turn: fn(&Handles, u64), turns: u64, threads: usize
     all.iter().sum::<f64>() / all.len().max(1) as f64
 }
 
-/// Latencies from 10 µs to 10 ms, as a server has them: not one bucket only.
-fn micros(turn: u64) -> f64 {
-    (10 + turn.wrapping_mul(0x9E37_79B9) % 10_000) as f64
-}
-
 fn cpu_nanos() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-fn spread(values: &[f64]) -> String {
+fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+fn median(values: &[f64]) -> f64 {
+    sorted(values)
+        .get(values.len() / 2)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+fn spread(values: &[f64]) -> String {
+    let sorted = sorted(values);
     let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
     let last = sorted.len().saturating_sub(1);
     format!("{:.1} ({:.1} – {:.1})", at(last / 2), at(0), at(last))

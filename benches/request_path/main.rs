@@ -12,7 +12,6 @@
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 mod bare;
-mod cores;
 mod echo;
 mod figures;
 mod process;
@@ -21,14 +20,14 @@ mod setup;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::cores::Cores;
+use benches::server::Child;
 use probe::{closed_loop, Limits, Report, Request, Target};
 
-use crate::cores::Cores;
 use crate::figures::{count, median, spread, Spread};
-use crate::process::Child;
 use crate::setup::{Options, Setup};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use benches::Result;
 
 /// Enough to keep one core busy; what a load balancer opens to one instance.
 const CONNECTIONS: usize = 32;
@@ -91,7 +90,9 @@ fn bench(options: &Options) -> Result<()> {
         .enable_all()
         .build()?;
 
-    let server = process::plimsoll(&setup, &cores)?;
+    let start = setup.server();
+    let mut server = cores.serving(|| start.spawn())?;
+    start.wait_until_ready(&mut server)?;
     let bodies = [
         (
             "{\"instances\": [[64 numbers]]}",

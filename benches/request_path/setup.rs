@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use benches::server;
+
 use crate::Result;
 
 /// The command line.
@@ -60,21 +62,11 @@ pub(crate) struct Setup {
 impl Setup {
     /// Finds or builds everything, and lays the model out as SageMaker does.
     pub(crate) fn find(options: &Options) -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .canonicalize()?;
-        let made = root.join(".plimsoll");
-        let model = present(
-            made.join("models/digits/model.onnx"),
-            "cargo xtask models digits",
-        )?;
-        let library = present(
-            made.join("onnxruntime/libonnxruntime.so"),
-            "cargo xtask onnxruntime",
-        )?;
+        let model = server::model("digits")?;
+        let library = server::library()?;
         let binary = match &options.binary {
             Some(path) => path.clone(),
-            None => build(&root)?,
+            None => server::build()?,
         };
         let scratch = tempfile::tempdir()?;
         std::fs::create_dir(scratch.path().join("model"))?;
@@ -87,16 +79,23 @@ impl Setup {
         })
     }
 
-    pub(crate) fn binary(&self) -> &Path {
-        &self.binary
-    }
-
     pub(crate) fn model(&self) -> &Path {
         &self.model
     }
 
     pub(crate) fn library(&self) -> &Path {
         &self.library
+    }
+
+    /// What starts the server.
+    pub(crate) fn server(&self) -> server::Start<'_> {
+        server::Start {
+            binary: &self.binary,
+            library: &self.library,
+            base_dir: self.base_dir(),
+            log: self.scratch.path().join("plimsoll.log"),
+            environment: Vec::new(),
+        }
     }
 
     /// The folder that stands for `/opt/ml`.
@@ -124,34 +123,4 @@ impl Setup {
             size(&self.library),
         )
     }
-}
-
-fn present(path: PathBuf, maker: &str) -> Result<PathBuf> {
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(format!("{} is missing: run `{maker}`", path.display()).into())
-}
-
-/// Builds the server as it ships: a stale binary would be measured otherwise.
-fn build(root: &Path) -> Result<PathBuf> {
-    println!("building plimsoll as it ships (minutes, the first time)");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--release", "--quiet", "--package", "plimsoll"])
-        .current_dir(root);
-    if !command.status()?.success() {
-        return Err("cargo build --release --package plimsoll failed".into());
-    }
-    // This program lies in `<target>/release/deps`.
-    let this = std::env::current_exe()?;
-    let folder = this
-        .parent()
-        .and_then(Path::parent)
-        .ok_or("this program has no folder")?;
-    present(
-        folder.join("plimsoll"),
-        "cargo build --release --package plimsoll",
-    )
 }

@@ -5,14 +5,18 @@ use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
 use crate::Result;
 
-pub(crate) struct Cores {
+/// The core that serves and the core that sends.
+pub struct Cores {
     serve: usize,
     load: usize,
 }
 
 impl Cores {
     /// Takes the first two cores that this process may use and that are not two threads of one.
-    pub(crate) fn choose() -> Result<Self> {
+    ///
+    /// # Errors
+    /// There is one core only.
+    pub fn choose() -> Result<Self> {
         let allowed = sched_getaffinity(None)?;
         let all: Vec<usize> = (0..CpuSet::MAX_CPU)
             .filter(|cpu| allowed.is_set(*cpu))
@@ -28,20 +32,41 @@ impl Cores {
     }
 
     /// Binds this thread to the core that sends.
-    pub(crate) fn take_load_core(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn take_load_core(&self) -> Result<()> {
         bind(self.load)
     }
 
     /// Runs `start` bound to the core that serves: the process it starts inherits that.
-    pub(crate) fn serving<T>(&self, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    ///
+    /// # Errors
+    /// Those of `start`, or the system refuses.
+    pub fn serving<T>(&self, start: impl FnOnce() -> Result<T>) -> Result<T> {
         bind(self.serve)?;
         let started = start();
         bind(self.load)?;
         started
     }
 
+    /// Runs `start` bound to both cores.
+    ///
+    /// # Errors
+    /// Those of `start`, or the system refuses.
+    pub fn on_both<T>(&self, start: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut both = CpuSet::new();
+        both.set(self.serve);
+        both.set(self.load);
+        sched_setaffinity(None, &both)?;
+        let started = start();
+        bind(self.load)?;
+        started
+    }
+
     /// The machine in a line.
-    pub(crate) fn describe(&self) -> String {
+    #[must_use]
+    pub fn describe(&self) -> String {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info
             .lines()

@@ -1,0 +1,247 @@
+//! `OfferedLoad` against the arrivals: is it what it says, the arrival rate in percent of what the
+//! server can do?
+//!
+//! For each model, with requests sharing runs and not, on one and two intra-op threads: a closed loop
+//! measures the capacity, then open loops send fixed shares of it, over many connections and over
+//! one, while the metric is read from `GET /metrics` once a second. Capacity is that of the same
+//! server in the same run; what one connection cannot carry is left out of its rows. Past 100 %
+//! there are enough connections to fill the queue and be refused.
+#![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
+
+mod cases;
+mod page;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use benches::cores::Cores;
+use benches::server::{self, Child, Start};
+use benches::Result;
+use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request, Target};
+
+use cases::{Case, Options};
+
+/// Shares of the capacity, percent; the last is more than there is.
+const SHARES: [f64; 6] = [10.0, 25.0, 50.0, 75.0, 95.0, 150.0];
+/// Enough to keep every slot busy, and fewer than may wait.
+const MANY: usize = 64;
+/// More than may wait for a slot: past capacity some must be refused.
+const TOO_MANY: usize = 512;
+/// Requests a second that every model gets alike, to compare what they ask for.
+const SAME_RATE: f64 = 20.0;
+/// How far from the arrivals the metric may be up to 95 %.
+const LINEAR_WITHIN: f64 = 0.10;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match Options::parse(&words).and_then(|options| bench(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("linearity: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one case gave, one reading for each share; none where the load could not be sent.
+struct Row {
+    case: Case,
+    connections: usize,
+    capacity: f64,
+    readings: Vec<Option<f64>>,
+}
+
+impl Row {
+    /// The largest deviation up to 95 % of capacity.
+    fn deviation(&self) -> Option<f64> {
+        SHARES
+            .iter()
+            .zip(&self.readings)
+            .filter(|(share, _)| **share <= 95.0)
+            .filter_map(|(share, reading)| Some((reading.as_ref()? / share - 1.0).abs()))
+            .max_by(f64::total_cmp)
+    }
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let cores = Cores::choose()?;
+    cores.take_load_core()?;
+    println!("linearity: {}", cores.describe());
+    println!(
+        "OfferedLoad in percent, read once a second, at arrivals of so many percent of the capacity"
+    );
+    let binary = match &options.binary {
+        Some(path) => path.clone(),
+        None => server::build()?,
+    };
+    let library = server::library()?;
+    let mut rows = Vec::new();
+    let mut alike = Vec::new();
+    print_head();
+    for case in options.cases() {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir(folder.path().join("model"))?;
+        std::fs::copy(
+            server::model(case.model)?,
+            folder.path().join("model/model.onnx"),
+        )?;
+        let start = Start {
+            binary: &binary,
+            library: &library,
+            base_dir: folder.path(),
+            log: folder.path().join("log"),
+            environment: case.environment(),
+        };
+        let mut child = match case.cores() {
+            1 => cores.serving(|| start.spawn())?,
+            _ => cores.on_both(|| start.spawn())?,
+        };
+        start.wait_until_ready(&mut child)?;
+        for row in measure(options, &case, &child)? {
+            print_row(&row);
+            rows.push(row);
+        }
+        if case.threads == 1 && case.batching == "off" {
+            alike.push((case.model, at_the_same_rate(options, &case, &child)?));
+        }
+    }
+    let worst = rows.iter().filter_map(Row::deviation).fold(0.0, f64::max);
+    let within = rows
+        .iter()
+        .filter(|row| row.deviation().is_some_and(|d| d <= LINEAR_WITHIN))
+        .count();
+    println!(
+        "{within} of {} rows are within {:.0} % from 10 to 95 %; the largest deviation is {:.1} %",
+        rows.len(),
+        100.0 * LINEAR_WITHIN,
+        100.0 * worst
+    );
+    println!();
+    println!("The same {SAME_RATE} requests a second to each model, one thread, not batched:");
+    println!("| model | InvocationsPerInstance (Sum, a minute) | OfferedLoad |");
+    println!("|---|---|---|");
+    for (model, (invocations, load)) in alike {
+        println!("| {model} | {invocations:.0} | {load:.2} |");
+    }
+    Ok(())
+}
+
+/// What SageMaker would count a minute, one instance running, and what the metric reads.
+fn at_the_same_rate(options: &Options, case: &Case, child: &Child) -> Result<(f64, f64)> {
+    let runtime = runtime()?;
+    let request = request(case, child)?;
+    let (report, reading) = at_rate(&runtime, &request, MANY, SAME_RATE, options.load)?;
+    let a_minute = 60.0 * report.answered as f64 / report.seconds;
+    Ok((a_minute, reading.ok_or("no reading")?))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+fn request(case: &Case, child: &Child) -> Result<Request> {
+    let target = Target::parse(&format!("http://127.0.0.1:{}/invocations", child.port()))?;
+    let content = [("Content-Type", "application/json")];
+    Ok(Request::new("POST", &target, &content, &case.body()?)?)
+}
+
+/// The rows of one server: over many connections, and over one.
+fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
+    let runtime = runtime()?;
+    let request = request(case, child)?;
+    let many = limits(MANY);
+    // The first load wakes everything up; the second is the measurement.
+    runtime.block_on(closed_loop(&request, many, options.load / 2))?;
+    let report = runtime.block_on(closed_loop(&request, many, options.load))?;
+    if !report.all_well() {
+        let trouble = report.first_trouble.unwrap_or_default();
+        return Err(format!("{}: {trouble}", case.model).into());
+    }
+    let capacity = report.achieved_rate;
+    let mut rows = Vec::new();
+    for connections in [MANY, 1] {
+        let mut readings = Vec::new();
+        for share in SHARES {
+            let at_once = match (connections, share > 100.0) {
+                (MANY, true) => TOO_MANY,
+                _ => connections,
+            };
+            let rate = capacity * share / 100.0;
+            let (report, reading) = at_rate(&runtime, &request, at_once, rate, options.load)?;
+            let sent = report.sent as f64 / report.seconds;
+            // Nobody can blame the metric for what was not sent.
+            let is_sent = sent >= 0.97 * rate && report.seconds < 1.2 * options.load.as_secs_f64();
+            readings.push(reading.filter(|_| is_sent || share > 100.0 && connections > 1));
+            if !is_sent && connections == 1 {
+                break;
+            }
+        }
+        readings.resize(SHARES.len(), None);
+        rows.push(Row {
+            case: case.clone(),
+            connections,
+            capacity,
+            readings,
+        });
+    }
+    Ok(rows)
+}
+
+/// Sends at a rate; the report, and the mean of what the metric read meanwhile.
+fn at_rate(
+    runtime: &tokio::runtime::Runtime,
+    request: &Request,
+    connections: usize,
+    rate: f64,
+    load: Duration,
+) -> Result<(Report, Option<f64>)> {
+    let port = request.target().port();
+    // Whole seconds inside the load: the metric is taken on the second.
+    let reader = std::thread::spawn(move || page::read_during(port, load));
+    // Equal gaps: at a few requests a second chance would move a reading by more than the metric.
+    let arrivals = Arrivals::Constant { rate };
+    let report = runtime.block_on(open_loop(request, arrivals, limits(connections), load))?;
+    let readings = reader.join().unwrap_or_default();
+    let mean = readings.iter().sum::<f64>() / readings.len().max(1) as f64;
+    Ok((report, (!readings.is_empty()).then_some(mean)))
+}
+
+fn limits(connections: usize) -> Limits {
+    Limits {
+        connections,
+        timeout: Duration::from_secs(30),
+    }
+}
+
+fn print_head() {
+    print!("| model | batching | threads on cores | connections | capacity /s |");
+    for share in SHARES {
+        print!(" {share:.0} |");
+    }
+    println!(" largest deviation to 95 |");
+    println!("|---|---|---|---|---|{}---|", "---|".repeat(SHARES.len()));
+}
+
+fn print_row(row: &Row) {
+    print!(
+        "| {} | {} | {} on {} | {} | {:.0} |",
+        row.case.model,
+        row.case.batching,
+        row.case.threads,
+        row.case.cores(),
+        row.connections,
+        row.capacity
+    );
+    for reading in &row.readings {
+        match reading {
+            Some(reading) => print!(" {reading:.1} |"),
+            None => print!(" – |"),
+        }
+    }
+    match row.deviation() {
+        Some(deviation) => println!(" {:.1} % |", 100.0 * deviation),
+        None => println!(" – |"),
+    }
+}
