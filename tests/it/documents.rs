@@ -22,10 +22,9 @@ fn every_setting_is_in_the_readme_as_it_is_in_the_code() {
             format!("| `{}` | {default} | {} |", row.name, row.meaning).replace("|  |", "| |");
         assert!(readme.contains(&line), "README.md lacks the line\n{line}");
     }
-    let documented = readme
-        .lines()
-        .filter(|line| line.starts_with("| `PLIMSOLL_") || line.starts_with("| `SAGEMAKER_"))
-        .count();
+    let (_, table) = readme.split_once("<!-- settings -->").expect("the table");
+    let (table, _) = table.split_once("<!-- end -->").expect("its end");
+    let documented = table.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(documented, settings::TABLE.len(), "settings in README.md");
 }
 
@@ -40,6 +39,43 @@ fn every_metric_is_in_the_readme_as_it_is_in_the_code() {
             metric.meaning()
         );
         assert!(readme.contains(&line), "README.md lacks the line\n{line}");
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_documents_table_as_it_is_in_the_code() {
+    let text = read("docs/metrics.md");
+    let (_, table) = text.split_once("<!-- metrics -->").expect("the table");
+    let (table, _) = table.split_once("<!-- end -->").expect("its end");
+    let found: Vec<&str> = table.trim().lines().skip(2).collect();
+    let expected: Vec<String> = Metric::ALL
+        .iter()
+        .map(|metric| {
+            format!(
+                "| `{}` | {} | {} | {} | {} | {} |",
+                metric.name(),
+                metric.unit().name(),
+                metric.kind().name(),
+                metric.statistic().name(),
+                metric.meaning(),
+                metric.source()
+            )
+        })
+        .collect();
+    assert_eq!(found, expected);
+    for metric in Metric::ALL {
+        for suffix in metric.kind().embedded() {
+            let name = format!("`<Name>{suffix}`");
+            assert!(text.contains(&name), "docs/metrics.md lacks {name}");
+        }
+    }
+    for dimension in [
+        "EndpointName",
+        "VariantName",
+        "ContainerName",
+        "InferenceComponentName",
+    ] {
+        assert!(text.contains(&format!("`{dimension}`")), "{dimension}");
     }
 }
 

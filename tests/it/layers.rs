@@ -138,12 +138,12 @@ fn each_foreign_vocabulary_stays_in_its_room() {
         &aws,
         "only publisher/cloudwatch knows AWS",
     );
-    let gpu = ["sidecar/src/sources/gpu.rs"];
+    let gpu = ["sidecar/src/sources/gpu/nvml.rs"];
     nobody_mentions(
         "sidecar/src",
         &["nvml_wrapper"],
         &gpu,
-        "only sources/gpu.rs knows NVML",
+        "only sources/gpu/nvml.rs knows NVML",
     );
     let host = ["sidecar/src/sources/host.rs"];
     nobody_mentions(

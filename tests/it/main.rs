@@ -11,6 +11,7 @@ mod support;
 // The numbered cases of the contract with SageMaker.
 mod contract;
 // What the routes answer beyond them, and what they survive.
+mod batching;
 mod hostile;
 mod invocations;
 mod outputs;
@@ -26,8 +27,14 @@ mod start;
 // On the way out.
 mod shutdown;
 // What leaves: Prometheus page, CloudWatch, embedded metric format.
+mod bill;
+mod catalogue;
+// What leaves: Prometheus page, CloudWatch, embedded metric format; and what happens where it cannot.
+mod faults;
+mod gpu;
 mod metrics_page;
 mod publishing;
+mod scrape;
 // The house: who imports whom, and documents that match the code.
 mod documents;
 mod layers;

@@ -10,7 +10,11 @@ use crate::support::{eventually, metric, Server};
 fn every_metric_of_the_catalogue_is_there_but_for_absent_devices() {
     let server = Server::on("sum4").ready();
     assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
-    let gpu = [Metric::GPUUtilization, Metric::GPUMemoryUtilization];
+    let gpu = [
+        Metric::GPUUtilization,
+        Metric::GPUMemoryUtilization,
+        Metric::GPUBusy,
+    ];
     // Readings come with the first frames.
     eventually(
         "every metric is on the page",
@@ -32,12 +36,17 @@ fn every_metric_of_the_catalogue_is_there_but_for_absent_devices() {
     let page = server.get("/metrics").text();
     assert!(page.len() < 64 * 1024, "{} bytes", page.len());
     if !std::path::Path::new("/dev/nvidia0").exists() {
-        assert!(!page.contains("gpu_utilization"), "{page}");
+        assert!(!page.contains("gpu"), "{page}");
     }
+    // Nothing that was read could not be.
+    assert_eq!(
+        metric(&page, "plimsoll_sidecar_samples_left_out_total"),
+        0.0
+    );
 }
 
 /// `OfferedLoad` → `offered_load`, `CPUUtilization` → `cpu_utilization`.
-fn stem(metric: Metric) -> String {
+pub fn stem(metric: Metric) -> String {
     let mut stem = String::new();
     let name: Vec<char> = metric.name().chars().collect();
     for (i, c) in name.iter().enumerate() {
@@ -61,6 +70,7 @@ fn offered_load_follows_the_arrivals_and_falls_to_zero() {
     let server = Server::on("slow")
         .env("PLIMSOLL_SLOTS", "1")
         .env("PLIMSOLL_INTRA_OP_THREADS", "1")
+        .env("PLIMSOLL_BATCHING", "off")
         .ready();
     let load = || {
         let page = server.get("/metrics").text();

@@ -6,9 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use scaling::catalogue::Metric;
 use serde_json::Value;
 
-use crate::support::published::{datums, leave, NAMESPACE};
+use crate::support::cgroup::{Group, Limits};
+use crate::support::nvml::StandIn;
+use crate::support::published::{datums, emf_events, leave, sum, NAMESPACE};
 use crate::support::{eventually, metric, CloudWatch, Server};
 
 /// The statistic of a metric as boto3 reads it back.
@@ -183,4 +186,164 @@ fn periods_leave_while_the_server_runs() {
         (!datums(&captured, "Invocations").is_empty()).then_some(captured)
     });
     assert_eq!(captured["calls"][0]["protocol"], "rpc-v2-cbor");
+}
+
+/// What was sent of a metric over all its datums: number of samples, sum, least and largest.
+fn sent(captured: &Value, metric: Metric) -> Option<[f64; 4]> {
+    let mut all = [0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY];
+    let datums = datums(captured, metric.name());
+    for datum in &datums {
+        assert_eq!(datum["Unit"], metric.unit().name(), "{datum}");
+        assert_eq!(
+            datum["Dimensions"],
+            serde_json::json!([
+                {"Name": "EndpointName", "Value": "endpoint"},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ])
+        );
+        let number = |value: &Value| value.as_f64();
+        let list = |key: &str| -> Vec<f64> {
+            let numbers = datum[key].as_array().into_iter().flatten();
+            numbers.filter_map(number).collect()
+        };
+        let set = &datum["StatisticValues"];
+        let parts: Vec<[f64; 4]> = if let Some(value) = number(&datum["Value"]) {
+            vec![[1.0, value, value, value]]
+        } else if set.is_object() {
+            let member = |key: &str| number(&set[key]).expect(key);
+            vec![["SampleCount", "Sum", "Minimum", "Maximum"].map(member)]
+        } else {
+            let (values, counts) = (list("Values"), list("Counts"));
+            assert!(
+                !values.is_empty() && values.len() == counts.len(),
+                "{datum}"
+            );
+            let pairs = values.into_iter().zip(counts);
+            pairs.map(|(v, n)| [n, n * v, v, v]).collect()
+        };
+        for [samples, sum, least, largest] in parts {
+            all[0] += samples;
+            all[1] += sum;
+            all[2] = all[2].min(least);
+            all[3] = all[3].max(largest);
+        }
+    }
+    (!datums.is_empty()).then_some(all)
+}
+
+/// Every metric that was sent is read back as it was sent; gives those that were not sent.
+fn round_trip(cloudwatch: &CloudWatch) -> Vec<Metric> {
+    let captured = cloudwatch.captured();
+    let rows = cloudwatch.read_back(NAMESPACE);
+    let mut absent = Vec::new();
+    let mut present = 0;
+    for &metric in Metric::ALL {
+        let Some(sent) = sent(&captured, metric) else {
+            absent.push(metric);
+            continue;
+        };
+        present += 1;
+        let of_it: Vec<&Value> = rows
+            .iter()
+            .filter(|row| row["metric"] == metric.name())
+            .collect();
+        let [row] = of_it[..] else {
+            panic!("one row of {}: {of_it:#?}", metric.name());
+        };
+        assert_eq!(row["unit"], metric.unit().name(), "{row}");
+        let dimensions =
+            serde_json::json!({"EndpointName": "endpoint", "VariantName": "AllTraffic"});
+        assert_eq!(row["dimensions"], dimensions, "{row}");
+        for (key, sent) in ["SampleCount", "Sum", "Minimum", "Maximum"]
+            .iter()
+            .zip(sent)
+        {
+            let read = row[key].as_f64().expect("a number");
+            assert!(
+                (read - sent).abs() <= 1e-9 * sent.abs().max(1.0),
+                "{} {key}: {sent} was sent, {read} is read",
+                metric.name()
+            );
+        }
+    }
+    assert_eq!(rows.len(), present, "nothing else: {rows:#?}");
+    absent
+}
+
+#[test]
+fn every_metric_is_read_back_as_it_was_sent() {
+    let of_gpus = [Metric::GPUUtilization, Metric::GPUMemoryUtilization];
+    // The server's own share of time on a GPU needs runs on one.
+    let mut expected = vec![Metric::GPUBusy];
+    let group = Group::new(&Limits {
+        cpu_percent: Some(100),
+        ..Limits::default()
+    });
+    if group.is_none() {
+        // Absent without a quota.
+        expected.push(Metric::CPUThrottled);
+    }
+    for with_gpus in [false, true] {
+        let cloudwatch = CloudWatch::start();
+        let nvml =
+            StandIn::new("count 1\n0.name NVIDIA Stand-in\n0.utilization 30\n0.memory 1000 4000\n");
+        let library = nvml.library();
+        let mut start = cloudwatch.for_server(Server::on("sum4"));
+        if with_gpus {
+            start = start.env("PLIMSOLL_NVML_LIBRARY", library.to_str().expect("UTF-8"));
+        }
+        if let Some(group) = &group {
+            let enter = group.enter();
+            let words: Vec<&str> = enter.iter().map(String::as_str).collect();
+            start = start.through(&words);
+        }
+        let mut server = start.ready();
+        assert_eq!(server.get("/ping").status, 200);
+        let until = Instant::now() + Duration::from_millis(2500);
+        while Instant::now() < until {
+            assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
+            assert_eq!(server.invoke("text/csv", "1").status, 400);
+        }
+        leave(&mut server);
+        let mut absent = round_trip(&cloudwatch);
+        absent.sort_unstable();
+        let mut expected = expected.clone();
+        if !with_gpus && !std::path::Path::new("/dev/nvidia0").exists() {
+            expected.extend(of_gpus);
+        }
+        expected.sort_unstable();
+        assert_eq!(absent, expected, "{}", server.log());
+    }
+}
+
+#[test]
+fn nothing_of_a_caller_leaves_with_the_metrics() {
+    const MARK: &str = "zq7-caller";
+    let mut server = Server::on("sum4")
+        .env("PLIMSOLL_METRICS_ROUTE", "emf")
+        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
+        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+        .ready();
+    assert_eq!(server.get("/ping").status, 200);
+    let headers = [
+        ("Content-Type", "text/csv"),
+        ("X-Amzn-SageMaker-Custom-Attributes", MARK),
+        ("X-Amzn-SageMaker-Inference-Id", MARK),
+        ("X-Amzn-SageMaker-Target-Model", MARK),
+        ("User-Agent", MARK),
+        (MARK, MARK),
+    ];
+    let path = format!("/invocations?{MARK}={MARK}");
+    assert_eq!(server.send("POST", &path, &headers, b"1,2,3,4").status, 200);
+    let bad = server.send("POST", &path, &headers, MARK.as_bytes());
+    assert_eq!(bad.status, 400, "{}", bad.text());
+    let unknown = [("Content-Type", "application/zq7-caller")];
+    assert_eq!(server.send("POST", &path, &unknown, b"1").status, 415);
+    assert_eq!(server.get(&format!("/{MARK}")).status, 404);
+    let page = server.get("/metrics").text();
+    leave(&mut server);
+    assert_eq!(sum(&emf_events(&server), "Invocations"), 3.0);
+    let stdout = server.stdout().join("\n").to_ascii_lowercase();
+    assert!(!stdout.contains(MARK), "{stdout}");
+    assert!(!page.to_ascii_lowercase().contains(MARK), "{page}");
 }

@@ -118,6 +118,55 @@ fn wrong_settings_are_all_named_and_exit_64() {
 }
 
 #[test]
+fn wrong_settings_of_the_metrics_are_named_with_what_was_expected() {
+    let long = "v".repeat(1025);
+    let names = ("PLIMSOLL_ENDPOINT_NAME", "PLIMSOLL_VARIANT_NAME");
+    for (name, value, said, expected) in [
+        (names.1, "  ", "only one of", "expected both or none"),
+        (names.0, &long, &long, "expected 1 to 1024 printable ASCII"),
+        (
+            names.0,
+            "naïve",
+            "naïve",
+            "expected 1 to 1024 printable ASCII",
+        ),
+        ("PLIMSOLL_NAMESPACE", "AWS/Mine", "AWS/Mine", "reserved"),
+        ("PLIMSOLL_METRICS_PERIOD_SECS", "7", "=7", "10 or 60"),
+        ("PLIMSOLL_PRICE_METRIC", "-0.3", "=-0.3", "0 or more"),
+        (
+            "PLIMSOLL_PRICE_CALLS",
+            "NaN",
+            "=NaN",
+            "a price in US dollars",
+        ),
+        (
+            "PLIMSOLL_PRICE_LOGS",
+            "half",
+            "=half",
+            "a price in US dollars",
+        ),
+        (
+            "PLIMSOLL_METRICS",
+            "OferedLoad",
+            "OferedLoad",
+            "did you mean OfferedLoad?",
+        ),
+    ] {
+        let (code, log) = Server::on("sum4")
+            .env(names.0, "endpoint")
+            .env(names.1, "AllTraffic")
+            .env(name, value)
+            .refused();
+        assert_eq!(code, Some(64), "{name}={value}: {log}");
+        assert_eq!(log.lines().count(), 1, "{name}={value}: {log}");
+        assert!(
+            log.contains(said) && log.contains(expected),
+            "{name}={value}: {log}"
+        );
+    }
+}
+
+#[test]
 fn the_start_says_what_was_found_and_decided() {
     let server = Server::on("mix").env("PLIMSOLL_SLOTS", "3").ready();
     let log = server.log();

@@ -299,7 +299,7 @@ def main(folder, iris):
         "div": div(), "cast": cast(), "echo": echo(), "bf16": bf16(), "rank": rank(), "no_input": no_input(),
         "sequence": sequence(), "optional": optional(), "concat": concat(), "gather": gather(), "zipmap": zipmap(),
         "overridable": overridable(), "expand": expand(), "odd_names": odd_names(),
-        "total": total(), "heavy": heavy(), "busy": busy(None), "slow": busy(40), "slower": busy(300), "external": table_outside("table.bin"),
+        "total": total(), "heavy": heavy(), "busy": busy(None), "slow": busy(40), "brief": busy(2), "slower": busy(300), "external": table_outside("table.bin"),
         "broken_domain": unknown("Mystery", "com.example"), "broken_operator": unknown("Frobnicate"),
         "broken_extension": unknown("StringUpper", "ai.onnx.contrib"),
         "broken_opset": model([node("Abs", ["x"], ["y"])], [port("x", F32, ["N"])], [port("y", F32, ["N"])], opset=99),

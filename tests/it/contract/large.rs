@@ -113,7 +113,7 @@ fn case_118_a_run_may_take_longer_than_60_seconds() {
         assert_eq!(reply.status, 200, "{}", reply.text());
         100.0 / begun.elapsed().as_secs_f64()
     };
-    let rounds = (1.15 * at_least.as_secs_f64() * rounds_a_second).ceil();
+    let rounds = (1.4 * at_least.as_secs_f64() * rounds_a_second).ceil();
     let mut connection = Connection::open(&server);
     connection.patience(4 * at_least);
     let begun = Instant::now();

@@ -366,7 +366,7 @@ fn case_047_what_cannot_be_in_time_is_refused_or_ends_at_its_limit() {
         assert!(error.contains("1 s"), "{error}");
         assert!(error.contains("SAGEMAKER_MODEL_SERVER_TIMEOUT"), "{error}");
         assert_eq!(server.get("/ping").status, 200);
-        eventually("the slot is free again", Duration::from_secs(60), || {
+        eventually("the slot is free again", Duration::from_secs(150), || {
             (server.invoke("application/json", "[[1,2,3,4]]").status == 200).then_some(())
         });
     }

@@ -1,9 +1,14 @@
 //! A server to talk to, a CloudWatch to publish to, and where things lie.
 
 pub mod bodies;
+pub mod cgroup;
 pub mod cloudwatch;
 pub mod container;
+#[path = "../../support/faulty.rs"]
+pub mod faulty;
 pub mod http;
+#[path = "../../support/nvml/stand_in.rs"]
+pub mod nvml;
 pub mod published;
 pub mod server;
 

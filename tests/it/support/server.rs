@@ -155,14 +155,18 @@ impl Start {
         self
     }
 
+    /// Gives it this stdout, which the test reads or does not.
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
     /// Starts it without waiting.
     pub fn spawn(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
         let (stdout, stderr) = (Lines::default(), Lines::default());
-        let readers = vec![
-            collect(child.stdout.take().expect("piped"), &stdout),
-            collect(child.stderr.take().expect("piped"), &stderr),
-        ];
+        let mut readers = vec![collect(child.stderr.take().expect("piped"), &stderr)];
+        readers.extend(child.stdout.take().map(|own| collect(own, &stdout)));
         Server {
             child,
             url: String::new(),

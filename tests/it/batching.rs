@@ -1,0 +1,80 @@
+//! Requests that share a model execution: each gets its own answer, and it happens only where it
+//! pays and is allowed.
+
+use crate::support::{metric, Server};
+
+/// Sends each row by itself, all at once; the replies in the same order.
+fn all_at_once(server: &Server, rows: &[String]) -> Vec<(u16, String)> {
+    std::thread::scope(|scope| {
+        let sending: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                scope.spawn(move || {
+                    let reply = server.invoke("application/json", row.clone());
+                    (reply.status, reply.text())
+                })
+            })
+            .collect();
+        sending
+            .into_iter()
+            .map(|thread| thread.join().expect("sent"))
+            .collect()
+    })
+}
+
+/// Model executions on the page, and requests that they answered.
+fn runs(server: &Server) -> (f64, f64) {
+    let page = server.get("/metrics").text();
+    (
+        metric(&page, "plimsoll_batch_size_count"),
+        metric(&page, "plimsoll_batch_size_sum"),
+    )
+}
+
+fn rows() -> Vec<String> {
+    (0..12).map(|n| format!("[[{n},1,0,0]]")).collect()
+}
+
+#[test]
+fn requests_that_wait_share_runs_and_each_gets_its_own_answer() {
+    let server = Server::on("brief")
+        .env("PLIMSOLL_SLOTS", "1")
+        .env("PLIMSOLL_BATCHING", "16")
+        .ready();
+    let log = server.log();
+    assert!(log.contains("batching up to 16 records"), "{log}");
+    for (n, (status, text)) in all_at_once(&server, &rows()).into_iter().enumerate() {
+        assert_eq!((status, text), (200, format!("[[{}.0]]", n + 1)));
+    }
+    let (runs, requests) = runs(&server);
+    assert_eq!(requests, 12.0);
+    assert!(runs < 10.0, "{runs} runs for 12 requests");
+}
+
+#[test]
+fn one_record_that_does_not_fit_is_refused_and_the_others_are_answered() {
+    let server = Server::on("brief")
+        .env("PLIMSOLL_SLOTS", "1")
+        .env("PLIMSOLL_BATCHING", "16")
+        .ready();
+    let mut rows = rows();
+    rows[7] = "[[1,2]]".to_owned();
+    let replies = all_at_once(&server, &rows);
+    for (n, (status, text)) in replies.into_iter().enumerate() {
+        assert_eq!(status, if n == 7 { 400 } else { 200 }, "{text}");
+    }
+}
+
+#[test]
+fn off_means_one_request_a_run() {
+    let server = Server::on("brief")
+        .env("PLIMSOLL_SLOTS", "1")
+        .env("PLIMSOLL_BATCHING", "off")
+        .ready();
+    let log = server.log();
+    assert!(log.contains("batching off, as set"), "{log}");
+    for (status, text) in all_at_once(&server, &rows()) {
+        assert_eq!(status, 200, "{text}");
+    }
+    assert_eq!(runs(&server), (12.0, 12.0));
+}
