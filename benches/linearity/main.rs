@@ -3,18 +3,21 @@
 //!
 //! For each model, with requests sharing runs and not, on one and two intra-op threads: a closed loop
 //! measures the capacity, then open loops send fixed shares of it, over many connections and over
-//! one, while the metric is read from `GET /metrics` once a second. Capacity is that of the same
-//! server in the same run; what one connection cannot carry is left out of its rows. Past 100 %
-//! there are enough connections to fill the queue and be refused.
+//! one, while the metric is read from `GET /metrics` once a second. What one connection cannot carry
+//! is left out of its rows. Past 100 % there are enough connections to fill the queue and be refused.
+//!
+//! A machine that is shared gets slower and faster while it is measured. So the capacity is measured
+//! before each load and after it, the load is held against the mean of both, and what was measured
+//! while they differed is measured again; after a few times the row says that it was not steady.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 mod cases;
 mod page;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use benches::cores::Cores;
+use benches::cores::{stolen_secs, Cores};
 use benches::server::{self, Child, Start};
 use benches::Result;
 use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request, Target};
@@ -29,6 +32,11 @@ const MANY: usize = 64;
 const TOO_MANY: usize = 512;
 /// Requests a second that every model gets alike, to compare what they ask for.
 const SAME_RATE: f64 = 20.0;
+/// How long the capacity is measured before and after each load.
+const CAPACITY_FOR: Duration = Duration::from_millis(1_500);
+/// What was measured while the capacity changed by more is measured again, so many times in all.
+const STEADY_WITHIN: f64 = 0.07;
+const TRIES: usize = 3;
 /// How far from the arrivals the metric may be up to 95 %.
 const LINEAR_WITHIN: f64 = 0.10;
 
@@ -43,22 +51,44 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the metric read at one load.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// Arrivals in percent of the capacity around them.
+    share: f64,
+    /// The metric, percent.
+    load: f64,
+    /// Whether the capacity was the same before and after.
+    is_steady: bool,
+}
+
+impl Reading {
+    fn deviation(&self) -> f64 {
+        (self.load / self.share - 1.0).abs()
+    }
+}
+
 /// What one case gave, one reading for each share; none where the load could not be sent.
 struct Row {
     case: Case,
     connections: usize,
+    /// Requests a second, the mean over the row.
     capacity: f64,
-    readings: Vec<Option<f64>>,
+    readings: Vec<Option<Reading>>,
+    /// CPU time that the host's other tenants took meanwhile, percent of one CPU.
+    stolen: f64,
 }
 
 impl Row {
-    /// The largest deviation up to 95 % of capacity.
+    /// The largest deviation up to 95 % of capacity of what was steady.
     fn deviation(&self) -> Option<f64> {
         SHARES
             .iter()
             .zip(&self.readings)
             .filter(|(share, _)| **share <= 95.0)
-            .filter_map(|(share, reading)| Some((reading.as_ref()? / share - 1.0).abs()))
+            .filter_map(|(_, reading)| *reading)
+            .filter(|reading| reading.is_steady)
+            .map(|reading| reading.deviation())
             .max_by(f64::total_cmp)
     }
 }
@@ -68,7 +98,7 @@ fn bench(options: &Options) -> Result<()> {
     cores.take_load_core()?;
     println!("linearity: {}", cores.describe());
     println!(
-        "OfferedLoad in percent, read once a second, at arrivals of so many percent of the capacity"
+        "OfferedLoad in percent, read once a second, at arrivals of about so many percent of the capacity ({STEADY_WITHIN} is how far that may change meanwhile; ~ where it changed by more)"
     );
     let binary = match &options.binary {
         Some(path) => path.clone(),
@@ -151,30 +181,43 @@ fn request(case: &Case, child: &Child) -> Result<Request> {
 fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
     let runtime = runtime()?;
     let request = request(case, child)?;
-    let many = limits(MANY);
-    // The first load wakes everything up; the second is the measurement.
-    runtime.block_on(closed_loop(&request, many, options.load / 2))?;
-    let report = runtime.block_on(closed_loop(&request, many, options.load))?;
-    if !report.all_well() {
-        let trouble = report.first_trouble.unwrap_or_default();
-        return Err(format!("{}: {trouble}", case.model).into());
-    }
-    let capacity = report.achieved_rate;
+    // The first load wakes everything up.
+    capacity(&runtime, &request, case, options.load / 2)?;
     let mut rows = Vec::new();
     for connections in [MANY, 1] {
+        let (begun, stolen) = (Instant::now(), stolen_secs());
         let mut readings = Vec::new();
+        let mut capacities = Vec::new();
         for share in SHARES {
             let at_once = match (connections, share > 100.0) {
                 (MANY, true) => TOO_MANY,
                 _ => connections,
             };
-            let rate = capacity * share / 100.0;
-            let (report, reading) = at_rate(&runtime, &request, at_once, rate, options.load)?;
-            let sent = report.sent as f64 / report.seconds;
-            // Nobody can blame the metric for what was not sent.
-            let is_sent = sent >= 0.97 * rate && report.seconds < 1.2 * options.load.as_secs_f64();
-            readings.push(reading.filter(|_| is_sent || share > 100.0 && connections > 1));
-            if !is_sent && connections == 1 {
+            let mut taken = None;
+            for _ in 0..TRIES {
+                let before = capacity(&runtime, &request, case, CAPACITY_FOR)?;
+                let rate = before * share / 100.0;
+                let (report, load) = at_rate(&runtime, &request, at_once, rate, options.load)?;
+                let after = capacity(&runtime, &request, case, CAPACITY_FOR)?;
+                let mean = (before + after) / 2.0;
+                capacities.push(mean);
+                let sent = report.sent as f64 / report.seconds;
+                // Nobody can blame the metric for what was not sent.
+                let is_sent = sent >= 0.97 * rate
+                    && report.seconds < 1.2 * options.load.as_secs_f64()
+                    || share > 100.0 && connections > 1;
+                let is_steady = (after / before - 1.0).abs() <= STEADY_WITHIN;
+                taken = load.filter(|_| is_sent).map(|load| Reading {
+                    share: 100.0 * rate / mean,
+                    load,
+                    is_steady,
+                });
+                if is_steady {
+                    break;
+                }
+            }
+            readings.push(taken);
+            if taken.is_none() && connections == 1 {
                 break;
             }
         }
@@ -182,11 +225,27 @@ fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
         rows.push(Row {
             case: case.clone(),
             connections,
-            capacity,
+            capacity: capacities.iter().sum::<f64>() / capacities.len().max(1) as f64,
             readings,
+            stolen: 100.0 * (stolen_secs() - stolen) / begun.elapsed().as_secs_f64(),
         });
     }
     Ok(rows)
+}
+
+/// Requests a second that the server answers in a closed loop.
+fn capacity(
+    runtime: &tokio::runtime::Runtime,
+    request: &Request,
+    case: &Case,
+    load: Duration,
+) -> Result<f64> {
+    let report = runtime.block_on(closed_loop(request, limits(MANY), load))?;
+    if !report.all_well() {
+        let trouble = report.first_trouble.unwrap_or_default();
+        return Err(format!("{}: {trouble}", case.model).into());
+    }
+    Ok(report.achieved_rate)
 }
 
 /// Sends at a rate; the report, and the mean of what the metric read meanwhile.
@@ -220,8 +279,11 @@ fn print_head() {
     for share in SHARES {
         print!(" {share:.0} |");
     }
-    println!(" largest deviation to 95 |");
-    println!("|---|---|---|---|---|{}---|", "---|".repeat(SHARES.len()));
+    println!(" stolen by others on the host | largest deviation to 95 |");
+    println!(
+        "|---|---|---|---|---|{}---|---|",
+        "---|".repeat(SHARES.len())
+    );
 }
 
 fn print_row(row: &Row) {
@@ -236,10 +298,12 @@ fn print_row(row: &Row) {
     );
     for reading in &row.readings {
         match reading {
-            Some(reading) => print!(" {reading:.1} |"),
+            Some(reading) if reading.is_steady => print!(" {:.1} |", reading.load),
+            Some(reading) => print!(" ~{:.1} of {:.1} |", reading.load, reading.share),
             None => print!(" – |"),
         }
     }
+    print!(" {:.1} % |", row.stolen);
     match row.deviation() {
         Some(deviation) => println!(" {:.1} % |", 100.0 * deviation),
         None => println!(" – |"),

@@ -88,6 +88,20 @@ impl Cores {
     }
 }
 
+/// CPU time that others on the host took from this machine since it started, seconds over all CPUs;
+/// what was measured meanwhile was measured on less than the machine. Zero where the system does not
+/// tell.
+#[must_use]
+pub fn stolen_secs() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let stolen = stat
+        .lines()
+        .next()
+        .and_then(|line| line.split_whitespace().nth(8)?.parse::<f64>().ok());
+    stolen.unwrap_or(0.0) / rustix::param::clock_ticks_per_second() as f64
+}
+
 fn bind(cpu: usize) -> Result<()> {
     let mut only = CpuSet::new();
     only.set(cpu);

@@ -11,6 +11,7 @@
 //! - HTTP runs on its own threads, model runs on the slots' (but for runs shorter than a
 //!   hand-over), so `/ping` answers while every slot is busy.
 
+mod clock;
 pub mod codec;
 pub mod config;
 pub mod http;

@@ -151,8 +151,10 @@ pub struct SchedulerMetrics {
     pub offered_work: Counter,
     /// CPU time that their runs ask for, in nanoseconds.
     pub offered_cpu: Counter,
-    /// Slot time of the runs that ended, in nanoseconds.
+    /// CPU time of the runs that ended, in nanoseconds.
     pub run_time: Counter,
+    /// That of those among them that could have held more requests, in nanoseconds.
+    pub partial_time: Counter,
     /// Waiting for a slot, in microseconds.
     pub queue_latency: Histogram,
     /// In ONNX Runtime, in microseconds.
@@ -211,6 +213,7 @@ impl SchedulerMetrics {
             offered_work: source.counter(internal::OFFERED_WORK),
             offered_cpu: source.counter(internal::OFFERED_CPU),
             run_time: source.counter(internal::RUN_TIME),
+            partial_time: source.counter(internal::PARTIAL_TIME),
             queue_latency: source.histogram(Metric::QueueLatency.name()),
             inference_latency: source.histogram(Metric::InferenceLatency.name()),
             batch_size: source.histogram(Metric::BatchSize.name()),

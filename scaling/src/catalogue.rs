@@ -232,6 +232,8 @@ pub mod internal {
     /// Counter, nanoseconds: CPU time of the runs that ended; the time that passed where that is not
     /// known.
     pub const RUN_TIME: &str = "RunTime";
+    /// Counter, nanoseconds: the part of [`RUN_TIME`] of runs that could have held more requests.
+    pub const PARTIAL_TIME: &str = "PartialTime";
     /// Gauge: CPUs that a slot uses while it runs, as warm-up measured.
     pub const RUN_CPUS: &str = "RunCPUs";
     /// Gauge, nanoseconds: CPU time of a request beside its run, as warm-up measured.

@@ -14,7 +14,8 @@
 //! What a request costs beside its run is told by warm-up, and learnt while the container uses more
 //! than half of its quota: CPU time used, less that of the runs, ÷ requests. It falls as a server gets
 //! busy, because a wake-up then brings several requests. So what is seen below capacity is an upper
-//! bound, by which the cost is lowered at once, and only a full CPU raises it, more slowly.
+//! bound, by which the cost is lowered at once, and only a full CPU with full runs raises it, more
+//! slowly.
 //!
 //! Limits: arrivals that were never read off their sockets are not seen, and callers that slow
 //! down when answers slow down offer less.
@@ -32,6 +33,8 @@ pub struct Observation {
     pub offered_cpu_ns: u64,
     /// CPU time of the runs that ended in this frame, seconds of each thread of a run.
     pub run_secs: f64,
+    /// That of those among them that could have held more requests, seconds.
+    pub partial_run_secs: f64,
     /// CPUs that a slot uses while it runs, as warm-up measured; none counts as one.
     pub run_cpus: Option<f64>,
     /// CPU time of a request beside its run, seconds, as warm-up measured.
@@ -61,6 +64,9 @@ pub struct CpuUse {
 const BUSY_SHARE: f64 = 0.5;
 /// …and above which the CPU is full, so that what is seen is the cost at capacity.
 const FULL_SHARE: f64 = 0.97;
+/// …unless a larger share of the runs could have held more requests: a slot that shares runs as
+/// requests come keeps its core busy long before it is at capacity.
+const PARTIAL_SHARE: f64 = 0.2;
 /// Time constants, seconds of frames that teach: towards a lower cost, and towards a higher one.
 const LOWER_SECS: f64 = 1.0;
 const HIGHER_SECS: f64 = 10.0;
@@ -138,7 +144,7 @@ impl OfferedLoad {
         };
         let within = if seen < before {
             LOWER_SECS
-        } else if share >= FULL_SHARE {
+        } else if share >= FULL_SHARE && frame.partial_run_secs <= PARTIAL_SHARE * frame.run_secs {
             HIGHER_SECS
         } else {
             return;

@@ -111,6 +111,23 @@ fn a_cost_seen_below_capacity_lowers_and_never_raises() {
 }
 
 #[test]
+fn a_core_that_is_full_of_small_batches_raises_nothing() {
+    let mut signal = OfferedLoad::default();
+    signal.step(&tiny(30_000, 0.78));
+    let mut partial = tiny(10_000, 0.99);
+    partial.partial_run_secs = 0.5 * partial.run_secs;
+    for _ in 0..30 {
+        signal.step(&partial);
+    }
+    assert!((beside_micros(&signal) - 20.0).abs() < 0.1);
+    partial.partial_run_secs = 0.1 * partial.run_secs;
+    for _ in 0..30 {
+        signal.step(&partial);
+    }
+    assert!(beside_micros(&signal) > 80.0);
+}
+
+#[test]
 fn few_requests_or_an_unreadable_cpu_teach_nothing() {
     let mut signal = OfferedLoad::default();
     signal.step(&tiny(FEWEST - 1, 0.9));

@@ -177,6 +177,7 @@ impl Sampler {
             offered_work_ns: self.count(internal::OFFERED_WORK),
             offered_cpu_ns: self.count(internal::OFFERED_CPU),
             run_secs: self.count(internal::RUN_TIME) as f64 / 1e9,
+            partial_run_secs: self.count(internal::PARTIAL_TIME) as f64 / 1e9,
             run_cpus: self.gauge(internal::RUN_CPUS),
             request_cpu_secs: self.gauge(internal::REQUEST_CPU).map(|nanos| nanos / 1e9),
             answered,

@@ -4,7 +4,7 @@
 //! The servers of one test run beside each other: a publishing period is ten seconds.
 
 use std::io::{BufRead, BufReader, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::faulty::{Arrival, Fault, Faulty};
 use crate::support::nvml::StandIn;
@@ -283,6 +283,25 @@ fn by_itself_it_takes_stdout_where_cloudwatch_cannot_be_used() {
     });
     assert!(well.arrivals().is_empty(), "nothing is sent unsigned");
     assert!(!slow.arrivals().is_empty());
+}
+
+#[test]
+fn a_clock_that_differs_from_cloudwatchs_is_told_and_costs_nothing_else() {
+    let ahead = Duration::from_secs(600);
+    let cloudwatch = Faulty::cloudwatch_with(Fault::None, move || {
+        let date = httpdate::fmt_http_date(SystemTime::now() + ahead);
+        format!("date: {date}\r\n")
+    });
+    let (server, _) = ready(on(&cloudwatch.url(), "cloudwatch"));
+    let seen = serve_until(&server, "clock", SEEN, || {
+        let page = page(&server);
+        (count(&page, "periods_published") >= 1.0).then_some(page)
+    });
+    let skew = metric(&seen, "plimsoll_sidecar_clock_skew_seconds");
+    assert!((skew - 600.0).abs() <= 3.0, "{skew}");
+    assert_eq!(count(&seen, "publish_failures"), 0.0);
+    let said = "s behind CloudWatch's: metrics lie in the wrong period";
+    assert_eq!(server.log().matches(said).count(), 1, "{}", server.log());
 }
 
 #[test]

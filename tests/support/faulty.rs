@@ -58,11 +58,24 @@ type Serve = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
 impl Faulty {
     /// Takes every PutMetricData.
     pub fn cloudwatch(fault: Fault) -> Self {
-        let head = "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\n\
-                    content-type: application/cbor\r\ncontent-length: 1\r\n\r\n";
-        // An empty map.
-        let reply = [head.as_bytes(), &[0xa0]].concat();
-        Self::start(fault, Box::new(move || reply.clone()))
+        Self::cloudwatch_with(fault, String::new)
+    }
+
+    /// The same with header lines of its own, each with its end.
+    pub fn cloudwatch_with(
+        fault: Fault,
+        headers: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        let serve = move || {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\n{}\
+                 content-type: application/cbor\r\ncontent-length: 1\r\n\r\n",
+                headers()
+            );
+            // An empty map.
+            [head.as_bytes(), &[0xa0]].concat()
+        };
+        Self::start(fault, Box::new(serve))
     }
 
     /// Gives out credentials that expire after this time.

@@ -1,5 +1,7 @@
 //! Takes a request's body in, up to the limit and the deadline.
 
+use std::future::{poll_fn, Future};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,8 +95,8 @@ impl Room {
     }
 }
 
-/// The whole body. One that came in one piece is not copied; one that came in several is laid out so
-/// that its byte `aligned_at` is aligned for any element.
+/// The whole body, and whether it had to be waited for. One that came in one piece is not copied; one
+/// that came in several is laid out so that its byte `aligned_at` is aligned for any element.
 ///
 /// # Errors
 /// [`HttpError::TooLarge`], [`HttpError::BodyCutOff`], [`HttpError::BodyTooSlow`], or
@@ -105,7 +107,7 @@ pub async fn collect(
     mut body: Incoming,
     arrived: Instant,
     aligned_at: usize,
-) -> Result<(Bytes, Place), HttpError> {
+) -> Result<(Bytes, Place, bool), HttpError> {
     let limit = app.limits.request_bytes;
     let declared = asked.content_length;
     let mut place = None;
@@ -126,8 +128,15 @@ pub async fn collect(
     let deadline = arrived + app.limits.request;
     let mut whole: Option<Bytes> = None;
     let mut pieces = Pieces::default();
+    let mut has_waited = false;
     loop {
-        let frame = tokio::time::timeout_at(deadline.into(), body.frame())
+        let mut frame = pin!(tokio::time::timeout_at(deadline.into(), body.frame()));
+        let frame = poll_fn(|context| {
+            let polled = frame.as_mut().poll(context);
+            has_waited |= polled.is_pending();
+            polled
+        });
+        let frame = frame
             .await
             .map_err(|_| HttpError::BodyTooSlow(app.limits.request))?;
         let Some(frame) = frame else { break };
@@ -169,7 +178,8 @@ pub async fn collect(
             }
         }
     }
-    Ok((whole.unwrap_or_else(|| pieces.join()), Place(place)))
+    let whole = whole.unwrap_or_else(|| pieces.join());
+    Ok((whole, Place(place), has_waited))
 }
 
 /// A body that came in several pieces. Memory that the system refuses is `None`, not an abort.

@@ -15,6 +15,7 @@ use super::error::{refusal, HttpError};
 use super::headers::{self, Asked, CUSTOM_ATTRIBUTES, JSON_HEADER_SIZE};
 use super::kserve::check_name;
 use super::{body, reply, stream, App, Open};
+use crate::clock;
 use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
 use crate::ready::Model;
 use crate::scheduler::{micros, Allowance};
@@ -44,7 +45,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let left = self.left.unwrap_or_else(Instant::now);
+        let left = self.left.unwrap_or_else(clock::now);
         self.concurrency.fall(left);
     }
 }
@@ -76,7 +77,7 @@ pub async fn invocations(
     route: Route,
     open: Open,
 ) -> Response {
-    let arrived = Instant::now();
+    let arrived = clock::now();
     let metrics = &app.metrics;
     let in_flight = InFlight::enter(&metrics.concurrency, arrived);
     let (head, incoming) = request.into_parts();
@@ -85,7 +86,7 @@ pub async fn invocations(
     // Until here is done with the request, its body included; a streamed reply takes it over.
     let mut taken = Some(Taken {
         arrived,
-        _in_flight: in_flight,
+        in_flight,
         _open: open,
     });
     let answered = answer(app, &head, &mut incoming, arrived, &route, &mut taken).await;
@@ -120,10 +121,19 @@ pub async fn invocations(
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if is_whole {
+        let replied = match &mut taken {
+            Some(Taken { in_flight, .. }) => *in_flight.left.get_or_insert_with(clock::now),
+            None => clock::now(),
+        };
         metrics.invocations.increment(1);
-        metrics.request_latency.record(micros(arrived.elapsed()));
+        let took = replied.saturating_duration_since(arrived);
+        metrics.request_latency.record(micros(took));
         if let Some(flush) = &app.flush {
             flush().await;
+            // It is here until its metrics have left.
+            if let Some(taken) = &mut taken {
+                taken.in_flight.left = None;
+            }
         }
     }
     response
@@ -132,7 +142,7 @@ pub async fn invocations(
 /// What is held for a request until its reply is computed.
 pub struct Taken {
     pub arrived: Instant,
-    pub _in_flight: InFlight,
+    in_flight: InFlight,
     pub _open: Open,
 }
 
@@ -184,7 +194,7 @@ async fn answer(
         Route::Infer { .. } => codec::negotiate(None, None, &decoded.reply, &model.signature)?,
     };
     let coding = Coding::accepted(asked.accept_encoding.as_deref());
-    let decoded_at = Instant::now();
+    let decoded_at = clock::now();
 
     // HTTP/1.0 has no chunks: there a reply that was cut off would look whole.
     let parts = match head.version {
@@ -212,14 +222,20 @@ async fn answer(
         let encoded = codec::encode(choice.format, dialect, &ran.outputs, setting)?;
         Ok::<_, HttpError>(written(route, choice, encoded, coding))
     })?;
-    let codec_time = decoded_at.duration_since(taken_in) + ran.ended.elapsed();
+    // The reply is there: one look at the clock ends both the encoding and the request.
+    let encoded_at = clock::now();
+    let codec_time = decoded_at.saturating_duration_since(taken_in)
+        + encoded_at.saturating_duration_since(ran.ended);
     app.metrics.codec_latency.record(micros(codec_time));
+    if let Some(taken) = taken {
+        taken.in_flight.left = Some(encoded_at);
+    }
     drop(place);
     Ok(Answer::Whole(response))
 }
 
 /// The body as it was before compression, its place in the room of all bodies, and when it was
-/// there.
+/// there: with the head, unless it had to be waited for.
 async fn take_in(
     app: &App,
     asked: &Asked<'_>,
@@ -229,11 +245,12 @@ async fn take_in(
 ) -> Result<(Bytes, Place, Instant), HttpError> {
     let coding = Coding::of(asked.content_encoding)?;
     let Some(incoming) = incoming.take() else {
-        return Ok((Bytes::new(), Place::default(), Instant::now()));
+        return Ok((Bytes::new(), Place::default(), arrived));
     };
     let offset = codec::data_offset(intake);
-    let (body, mut place) = body::collect(app, asked, incoming, arrived, offset).await?;
-    let taken_in = Instant::now();
+    let (body, mut place, has_waited) =
+        body::collect(app, asked, incoming, arrived, offset).await?;
+    let taken_in = if has_waited { clock::now() } else { arrived };
     let body = match coding {
         // Few bytes may stand for many.
         Some(coding) => {

@@ -297,3 +297,6 @@ fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
+
+#[cfg(test)]
+mod measured_tests;

@@ -25,6 +25,7 @@ use super::body::Place;
 use super::error::HttpError;
 use super::invocations::{off_the_loop, output_bytes, setting, Taken};
 use super::App;
+use crate::clock;
 use crate::codec::{self, Choice, Decoded, Dialect, Format};
 use crate::model::Batch;
 use crate::ready::Model;
@@ -137,7 +138,7 @@ impl Stream {
         }
         metrics.invocations.increment(1);
         metrics.codec_latency.record(micros(self.codec_time));
-        let took = self.taken.arrived.elapsed();
+        let took = clock::now().saturating_duration_since(self.taken.arrived);
         metrics.request_latency.record(micros(took));
         let flush = self.app.flush.clone();
         drop(self);
@@ -153,7 +154,7 @@ impl Stream {
                 .await
                 .map_err(|_| Cut::NotRead(limit))?
                 .map_err(|_| Cut::Gone)?;
-            let part = self.part(records, Instant::now()).await?;
+            let part = self.part(records, clock::now()).await?;
             place.send(part);
         }
         Ok(())
@@ -173,13 +174,13 @@ impl Stream {
         };
         let ran = model
             .scheduler
-            .submit(inputs, allowance, Instant::now())
+            .submit(inputs, allowance, clock::now())
             .await?;
         let setting = setting(&self.app, model);
         let encoded = off_the_loop(output_bytes(&ran.outputs), || {
             codec::encode(Format::JsonLines, &self.dialect, &ran.outputs, setting)
         })?;
-        self.codec_time += ran.ended.elapsed();
+        self.codec_time += clock::now().saturating_duration_since(ran.ended);
         Ok(encoded.body.into())
     }
 }

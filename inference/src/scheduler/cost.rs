@@ -27,6 +27,12 @@ const INLINE_BELOW_NANOS: u64 = 50_000;
 const INLINE_UNTIL_NANOS: u64 = 75_000;
 /// Contention may inflate a run; the capacity it stands for does not grow with it without limit.
 const MAX_INFLATION: u64 = 4;
+/// A run of so much of the best batch is as good as full.
+const NEARLY_FULL: f64 = 0.5;
+/// Nobody waits for longer than a run or two while the slots keep up; whoever has waited for so many
+/// runs, and for [`LONG_WAIT`], waits behind more than there is capacity for.
+const WAITED_RUNS: u32 = 4;
+const LONG_WAIT: Duration = Duration::from_millis(100);
 
 /// The size class of so many input elements.
 #[must_use]
@@ -84,17 +90,40 @@ struct Class {
     distrust: AtomicU32,
 }
 
+/// What sharing a run saves one request.
+#[derive(Default)]
+struct Savings {
+    /// Slot time, at most.
+    nanos: AtomicU64,
+    /// What is saved of a request's time alone, at most, in thousandths.
+    permille: AtomicU64,
+}
+
+impl Savings {
+    fn set(&self, alone_nanos: u64, shared_nanos: u64) {
+        let nanos = alone_nanos.saturating_sub(shared_nanos);
+        self.nanos.store(nanos, Relaxed);
+        self.permille
+            .store(nanos.saturating_mul(1000) / alone_nanos.max(1), Relaxed);
+    }
+
+    /// What is left of a time alone. A request of another size saves what every run costs, however
+    /// large it is, and no larger a part than was measured.
+    fn taken_off(&self, alone_nanos: u64) -> u64 {
+        let part = alone_nanos.saturating_mul(self.permille.load(Relaxed)) / 1000;
+        alone_nanos - part.min(self.nanos.load(Relaxed))
+    }
+}
+
 impl Class {
-    fn at_capacity(&self) -> Cost {
-        match self.at_capacity.get() {
-            0 => Cost {
-                slot_nanos: self.alone.get(),
-                cpu_nanos: self.alone.get(),
-            },
-            slot_nanos => Cost {
-                slot_nanos,
-                cpu_nanos: self.cpu_at_capacity.get(),
-            },
+    fn at_capacity(&self, savings: &Savings) -> Cost {
+        let known = |at_capacity: &Average| match at_capacity.get() {
+            0 => savings.taken_off(self.alone.get()),
+            nanos => nanos,
+        };
+        Cost {
+            slot_nanos: known(&self.at_capacity),
+            cpu_nanos: known(&self.cpu_at_capacity),
         }
     }
 }
@@ -118,19 +147,33 @@ pub struct Run {
     pub cpu_time: Duration,
     /// Records in it, and requests.
     pub batch: Batch,
+    /// How long its oldest request had waited for it.
+    pub waited: Duration,
     /// Whether the slot had been busy for long enough to show what it can do.
-    pub is_at_capacity: bool,
+    pub is_busy: bool,
+}
+
+impl Run {
+    /// Whether there was no more to be had from it: it held what a run may hold, or came late all the
+    /// same. A slot that shares runs as requests come is busy long before that, in small batches.
+    #[must_use]
+    pub fn is_full(&self, best_rows: usize) -> bool {
+        let is_late = self.waited >= LONG_WAIT.max(self.passed.saturating_mul(WAITED_RUNS));
+        best_rows <= 1 || is_late || self.batch.rows as f64 >= NEARLY_FULL * best_rows as f64
+    }
 }
 
 /// Costs of one model.
 pub struct Costs {
     classes: [Class; CLASSES],
+    savings: Savings,
 }
 
 impl Default for Costs {
     fn default() -> Self {
         Self {
             classes: std::array::from_fn(|_| Class::default()),
+            savings: Savings::default(),
         }
     }
 }
@@ -148,7 +191,7 @@ impl Costs {
     /// tried. Zero while nothing is known.
     #[must_use]
     pub fn at_capacity(&self, class: usize) -> Cost {
-        let cost = |class: usize| self.classes[class].at_capacity();
+        let cost = |class: usize| self.classes[class].at_capacity(&self.savings);
         let is_known = |cost: &Cost| cost.slot_nanos > 0;
         let smaller = (0..=class).rev().map(cost).find(is_known);
         smaller
@@ -161,6 +204,9 @@ impl Costs {
     pub fn calibrate(&self, capacity: &Capacity, elements: usize, most_rows: usize) {
         let mut allowed = capacity.points().iter().filter(|p| p.rows <= most_rows);
         let best = allowed.next_back().map_or(0.0, |point| point.per_record());
+        let single = nanos(capacity.single().run) / capacity.single().rows.max(1) as u64;
+        self.savings
+            .set(single, nanos(Duration::from_secs_f64(best)));
         for point in capacity.points() {
             let class = &self.classes[class_of(elements * point.rows)];
             class.alone.set(nanos(point.run));
@@ -184,12 +230,30 @@ impl Costs {
             class.alone.learn(passed);
             class.judge(passed);
         }
-        let is_full = best_rows <= 1 || run.batch.rows.saturating_mul(2) >= best_rows;
-        if run.is_at_capacity && is_full {
+        if run.is_busy {
+            let known = class.at_capacity(&self.savings);
+            let is_full = run.is_full(best_rows);
             let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
             let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
-            class.at_capacity.learn(own(run.passed));
-            class.cpu_at_capacity.learn(own(run.cpu_time));
+            // A run that was not full costs its requests more than capacity, if anything.
+            let (slot_nanos, cpu_nanos) = (own(run.passed), own(run.cpu_time));
+            if is_full || slot_nanos < known.slot_nanos {
+                class.at_capacity.learn(slot_nanos);
+            }
+            if is_full || cpu_nanos < known.cpu_nanos {
+                class.cpu_at_capacity.learn(cpu_nanos);
+            }
+        }
+    }
+
+    /// Requests share runs no more: what a request takes alone is all there is.
+    pub fn share_no_more(&self) {
+        self.savings.set(0, 0);
+        for class in &self.classes {
+            if class.at_capacity.get() > 0 {
+                class.at_capacity.set(class.alone.get());
+                class.cpu_at_capacity.set(class.alone.get());
+            }
         }
     }
 

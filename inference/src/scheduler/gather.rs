@@ -12,9 +12,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{batch, micros, Allowance, Job, Ran, Request, Scheduler, Shared, Start, SubmitError};
+use crate::clock;
 
 /// While requests come alone, one in so many waits to see whether another joins.
 const PROBE_EVERY: u32 = 16;
@@ -83,11 +84,7 @@ impl Scheduler {
         if !shared.gathering.is_worth_a_yield() {
             if let Some(mut engine) = shared.free_slot() {
                 shared.metrics.queue_latency.record(0.0);
-                let start = Start {
-                    at: request.queued,
-                    is_at_capacity: false,
-                    by_cpu_time: false,
-                };
+                let start = Start::here(request.queued);
                 shared.metrics.busy_slots.rise(start.at);
                 let (ran, ended) = shared.run_request(&mut **engine, &request, start);
                 shared.metrics.busy_slots.fall(ended);
@@ -120,12 +117,8 @@ impl Shared {
             jobs.into_iter().for_each(|job| self.hand_over(job));
             return;
         };
-        let begun = Instant::now();
-        let mut start = Start {
-            at: begun,
-            is_at_capacity: false,
-            by_cpu_time: false,
-        };
+        let begun = clock::now();
+        let mut start = Start::here(begun);
         self.metrics.busy_slots.rise(begun);
         while !jobs.is_empty() {
             if start.at.saturating_duration_since(begun) > LEAD_FOR {
@@ -141,7 +134,7 @@ impl Shared {
                 start.at = self.run_jobs(&mut **engine, together, start);
             }
             // The first run finds cold caches; those behind it show what the slot can do.
-            start.is_at_capacity = true;
+            start.is_busy = true;
         }
         self.metrics.busy_slots.fall(start.at);
         drop(engine);

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
 use crate::telemetry::SchedulerMetrics;
@@ -203,7 +204,7 @@ impl Scheduler {
             threads: Mutex::default(),
             running: AtomicUsize::new(0),
             moved_nanos: AtomicU64::new(0),
-            born: Instant::now(),
+            born: clock::now(),
             may_stay: plan.may_stay,
             metrics,
         });
@@ -222,6 +223,8 @@ impl Scheduler {
     /// up to `batch_rows` records; 1 shares none.
     pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], batch_rows: usize) {
         let elements = one.iter().map(size).sum();
+        // No more can be put together than may wait.
+        let batch_rows = batch_rows.min(self.shared.queue_limit);
         self.shared.costs.calibrate(capacity, elements, batch_rows);
         self.shared.batch_rows.store(batch_rows.max(1), Relaxed);
     }
@@ -308,7 +311,9 @@ impl Scheduler {
             return None;
         }
         let moved = Duration::from_nanos(shared.moved_nanos.load(Relaxed));
-        let still = shared.born.elapsed().saturating_sub(moved);
+        let still = clock::now()
+            .saturating_duration_since(shared.born)
+            .saturating_sub(moved);
         (still > request_limit.saturating_mul(2) + STUCK_GRACE).then_some(still)
     }
 
@@ -403,7 +408,7 @@ impl Shared {
 
     /// Takes out of the queue what nobody waits for any more; whether that made room.
     fn drop_abandoned(&self) -> bool {
-        let now = Instant::now();
+        let now = clock::now();
         let abandoned = self.queue.remove(|job| job.is_abandoned(now));
         for job in &abandoned {
             self.metrics.queue_depth.fall(now.max(job.request.queued));
@@ -427,7 +432,7 @@ impl Shared {
             let mut engine = self.slots[slot]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let at = Instant::now();
+            let at = clock::now();
             for _ in &jobs {
                 self.metrics.queue_depth.fall(at);
             }
@@ -442,8 +447,11 @@ impl Shared {
             busy_since = others_wait.then(|| busy_since.unwrap_or(at));
             let start = Start {
                 at,
-                is_at_capacity: busy_since.is_some_and(|since| at - since >= BUSY_FOR),
-                by_cpu_time: self.is_single_threaded,
+                waited: jobs.first().map_or(Duration::ZERO, |job| {
+                    at.saturating_duration_since(job.request.queued)
+                }),
+                is_busy: busy_since.is_some_and(|since| at - since >= BUSY_FOR),
+                is_queued: true,
             };
             self.metrics.busy_slots.rise(at);
             let ended = self.run_jobs(&mut **engine, jobs, start);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::batch::{self, Batch};
 use super::cost::Run;
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
+use crate::clock;
 use crate::runtime::{cpu_time, Engine, RunError};
 use crate::tensor::{Tensor, Value};
 
@@ -15,17 +16,31 @@ use crate::tensor::{Tensor, Value};
 pub(super) struct Start {
     /// Now.
     pub at: Instant,
+    /// How long its oldest request has waited.
+    pub waited: Duration,
     /// Whether the slot has been busy for long enough to show what it can do.
-    pub is_at_capacity: bool,
-    /// Whether its thread's CPU time is asked for, which costs half a microsecond to ask for:
-    /// too much for a run that stays on an HTTP thread.
-    pub by_cpu_time: bool,
+    pub is_busy: bool,
+    /// Whether it is the slot's own thread that runs, and not an HTTP thread.
+    pub is_queued: bool,
+}
+
+impl Start {
+    /// On an HTTP thread, at once.
+    pub(super) fn here(at: Instant) -> Self {
+        Self {
+            at,
+            waited: Duration::ZERO,
+            is_busy: false,
+            is_queued: false,
+        }
+    }
 }
 
 /// A run that ended.
 struct Done {
     outputs: Result<Vec<Value>, RunError>,
     run: Run,
+    is_queued: bool,
     ended: Instant,
 }
 
@@ -44,9 +59,9 @@ impl Shared {
                 let done = self.run_once(engine, &inputs, batch, start);
                 let parts = done.outputs.as_ref().ok();
                 if let Some(parts) = parts.and_then(|outputs| batch::split(outputs, &jobs)) {
-                    self.record(&done.run);
+                    self.record(&done);
+                    self.learn(&jobs, &done.run);
                     for (job, outputs) in jobs.into_iter().zip(parts) {
-                        self.learn(&job, &done.run);
                         job.answer(Ok(Ran {
                             outputs,
                             ended: done.ended,
@@ -57,6 +72,7 @@ impl Shared {
                 if done.outputs.is_ok() {
                     tracing::warn!("batching is off from now on: an output of {} records together has not one for each", batch.rows);
                     self.batch_rows.store(1, Relaxed);
+                    self.costs.share_no_more();
                 }
                 return self.run_each(
                     engine,
@@ -92,7 +108,7 @@ impl Shared {
             requests: 1,
         };
         let done = self.run_once(engine, &request.inputs, batch, start);
-        self.record(&done.run);
+        self.record(&done);
         let ran = match done.outputs {
             Ok(outputs) => {
                 let best = self.best_rows();
@@ -122,10 +138,11 @@ impl Shared {
         if is_on_gpu {
             self.metrics.gpu_runs.enter(start.at);
         }
-        let cpu = start.by_cpu_time.then(cpu_time::thread);
+        // Asking for it takes half a microsecond: too much for a run that stays on an HTTP thread.
+        let cpu = (start.is_queued && self.is_single_threaded).then(cpu_time::thread);
         let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
         let cpu = cpu.map(|before| cpu_time::thread().saturating_sub(before));
-        let ended = Instant::now();
+        let ended = clock::now();
         if is_on_gpu {
             self.metrics.gpu_runs.leave(ended);
         }
@@ -137,23 +154,28 @@ impl Shared {
             Err(RunError::Panicked)
         });
         let cpu_time = cpu.unwrap_or(passed);
-        let nanos = u64::try_from(cpu_time.as_nanos()).unwrap_or(u64::MAX);
-        self.metrics.run_time.increment(nanos);
+        self.metrics.run_time.increment(nanos(cpu_time));
         let run = Run {
             passed,
             cpu_time,
             batch,
-            is_at_capacity: start.is_at_capacity,
+            waited: start.waited,
+            is_busy: start.is_busy,
         };
         Done {
             outputs,
             run,
+            is_queued: start.is_queued,
             ended,
         }
     }
 
     /// Counts a run whose requests were answered by it.
-    fn record(&self, run: &Run) {
+    fn record(&self, done: &Done) {
+        let run = &done.run;
+        if done.is_queued && !run.is_full(self.best_rows()) {
+            self.metrics.partial_time.increment(nanos(run.cpu_time));
+        }
         let requests = run.batch.requests;
         let latency = micros(run.passed);
         self.metrics.batch_size.record(requests as f64);
@@ -166,9 +188,18 @@ impl Shared {
         }
     }
 
-    fn learn(&self, job: &Job, run: &Run) {
-        self.costs
-            .learn(job.request.class, job.request.rows, run, self.best_rows());
+    /// One run teaches each size class once, however many of its requests were in it: a single run
+    /// that was long by chance must not be all that is known.
+    fn learn(&self, jobs: &[Job], run: &Run) {
+        let best = self.best_rows();
+        let mut taught = 0_u64;
+        for Job { request, .. } in jobs {
+            let class = 1 << request.class;
+            if taught & class == 0 {
+                taught |= class;
+                self.costs.learn(request.class, request.rows, run, best);
+            }
+        }
     }
 
     /// The batch that capacity is counted at.
@@ -179,7 +210,10 @@ impl Shared {
     /// A run began or ended now.
     fn moved(&self, now: Instant) {
         let since: Duration = now.saturating_duration_since(self.born);
-        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.moved_nanos.store(since, Relaxed);
+        self.moved_nanos.store(nanos(since), Relaxed);
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,7 @@
 //! a pipe takes whole, and no log line can come between. A blocked pipe blocks this room's own
 //! thread and nothing else; what then does not fit the outbox is dropped and counted.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +33,8 @@ const MAX_METRICS: usize = 100;
 const HIGHEST: f64 = 2.348_542_582_773_833e108;
 /// What a pipe takes in one piece.
 const LINE_BYTES: usize = 4096;
+/// How long to wait for room in a pipe that somebody has made non-blocking.
+const RETRY: Duration = Duration::from_millis(20);
 /// Lines that wait while stdout is blocked: at 10 s a period, several minutes.
 const OUTBOX_LINES: usize = 64;
 
@@ -114,7 +116,10 @@ impl Emf {
 
 fn drain(outbox: &Outbox<String>, open: Open) {
     let mut writer = match open() {
-        Ok(writer) => Some(writer),
+        Ok(writer) => Some(LineWriter {
+            writer,
+            is_torn: false,
+        }),
         Err(error) => {
             tracing::warn!(%error, "stdout cannot be opened: metrics in embedded format are lost");
             None
@@ -123,10 +128,39 @@ fn drain(outbox: &Outbox<String>, open: Open) {
     while let Some(line) = outbox.take_blocking() {
         let written = writer
             .as_mut()
-            .is_some_and(|writer| writer.write_all(line.as_bytes()).is_ok());
+            .is_some_and(|writer| writer.write(&line).is_ok());
         if !written {
             outbox.count_drop();
         }
+    }
+}
+
+/// Writes whole lines, each with a single `write` where the other side takes it.
+struct LineWriter {
+    writer: Writer,
+    /// Whether a part of a line was written and the rest never was.
+    is_torn: bool,
+}
+
+impl LineWriter {
+    /// Writes a line that has its newline. One that was torn before is ended first, so that it costs
+    /// itself alone.
+    fn write(&mut self, line: &str) -> std::io::Result<()> {
+        let ended = self.is_torn.then(|| format!("\n{line}"));
+        let mut rest = ended.as_deref().unwrap_or(line).as_bytes();
+        while !rest.is_empty() {
+            match self.writer.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    self.is_torn = !rest.is_empty();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(RETRY),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 

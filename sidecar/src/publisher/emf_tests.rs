@@ -215,3 +215,82 @@ fn a_writer_that_fails_costs_its_lines_only() {
     assert!(emf.finish(Duration::from_secs(5)));
     assert_eq!(emf.dropped(), 1);
 }
+
+/// What a writer does with one call.
+enum Call {
+    Takes(usize),
+    Fails(ErrorKind),
+}
+
+/// Does as told, then takes everything; tells what each call took.
+struct Scripted {
+    calls: std::vec::IntoIter<Call>,
+    taken: Arc<Mutex<Vec<String>>>,
+}
+
+impl Write for Scripted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = match self.calls.next() {
+            Some(Call::Fails(kind)) => return Err(kind.into()),
+            Some(Call::Takes(count)) => count.min(bytes.len()),
+            None => bytes.len(),
+        };
+        let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        self.taken.lock().unwrap().push(text);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes three lines; which of them were written, and what each call took.
+fn written_by(calls: Vec<Call>) -> ([bool; 3], Vec<String>) {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let mut writer = LineWriter {
+        writer: Box::new(Scripted {
+            calls: calls.into_iter(),
+            taken: taken.clone(),
+        }),
+        is_torn: false,
+    };
+    let written = ["first\n", "second\n", "third\n"].map(|line| writer.write(line).is_ok());
+    let taken = taken.lock().unwrap().clone();
+    (written, taken)
+}
+
+#[test]
+fn a_line_is_one_write() {
+    let (written, taken) = written_by(Vec::new());
+    assert_eq!(written, [true; 3]);
+    assert_eq!(taken, ["first\n", "second\n", "third\n"]);
+}
+
+#[test]
+fn a_line_that_is_torn_costs_itself_alone() {
+    use ErrorKind::{BrokenPipe, Interrupted, WouldBlock};
+    let (written, taken) = written_by(vec![Call::Takes(2), Call::Fails(BrokenPipe)]);
+    assert_eq!(written, [false, true, true]);
+    assert_eq!(taken.concat(), "fi\nsecond\nthird\n");
+    // Nothing of the second was written either: the first is still torn.
+    let calls = [
+        Call::Takes(2),
+        Call::Fails(BrokenPipe),
+        Call::Fails(BrokenPipe),
+    ];
+    let (written, taken) = written_by(calls.into());
+    assert_eq!(written, [false, false, true]);
+    assert_eq!(taken.concat(), "fi\nthird\n");
+    let calls = [
+        Call::Takes(2),
+        Call::Fails(Interrupted),
+        Call::Fails(WouldBlock),
+    ];
+    let (written, taken) = written_by(calls.into());
+    assert_eq!(written, [true; 3]);
+    assert_eq!(taken.concat(), "first\nsecond\nthird\n");
+    let (written, taken) = written_by(vec![Call::Takes(0)]);
+    assert_eq!(written, [false, true, true], "a writer that takes nothing");
+    assert_eq!(taken.concat(), "second\nthird\n");
+}

@@ -81,6 +81,7 @@ impl Recorder {
             internal::OFFERED_WORK,
             internal::OFFERED_CPU,
             internal::RUN_TIME,
+            internal::PARTIAL_TIME,
         ]);
         let levels = named(Kind::Level).chain([internal::BUSY_SLOTS, internal::GPU_RUNS]);
         let own = [

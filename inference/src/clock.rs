@@ -1,0 +1,26 @@
+//! Where the request path reads the clock.
+//!
+//! A read takes tens of nanoseconds, several times what a record does, so that a request has few of
+//! them and hands each instant on: `http` and `scheduler` read the clock here and nowhere else, and
+//! a test counts how often.
+
+use std::time::Instant;
+
+/// Now.
+#[inline]
+pub(crate) fn now() -> Instant {
+    #[cfg(test)]
+    READS.set(READS.get() + 1);
+    Instant::now()
+}
+
+#[cfg(test)]
+thread_local! {
+    static READS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Reads on this thread so far.
+#[cfg(test)]
+pub(crate) fn reads() -> u32 {
+    READS.get()
+}
