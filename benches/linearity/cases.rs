@@ -88,12 +88,21 @@ impl Case {
         .to_vec()
     }
 
-    /// Cores that the server gets. What sends needs a core of its own for models of microseconds;
-    /// beside a model of milliseconds it needs next to nothing.
+    /// Cores that the server gets. What sends needs a core of its own for models of microseconds; beside
+    /// a model of milliseconds it needs little.
     pub(crate) fn cores(&self) -> usize {
         match self.model {
-            "digits" | "boosted" => 1,
+            "digits" => 1,
             _ => self.threads,
+        }
+    }
+
+    /// Connections that keep every slot busy, or fill the next run while one is under way; fewer than
+    /// may wait.
+    pub(crate) fn connections(&self) -> usize {
+        match self.batching {
+            "off" => 64,
+            _ => 120,
         }
     }
 

@@ -8,7 +8,8 @@
 //!
 //! A machine that is shared gets slower and faster while it is measured. So the capacity is measured
 //! before each load and after it, the load is held against the mean of both, and what was measured
-//! while they differed is measured again; after a few times the row says that it was not steady.
+//! while they differed, or while a core changed its pace, is measured again; after a few times the row
+//! has the mean of all, and says that it was not steady.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 mod cases;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use benches::cores::{stolen_secs, Cores};
+use benches::pace::Pace;
 use benches::server::{self, Child, Start};
 use benches::Result;
 use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request, Target};
@@ -26,17 +28,16 @@ use cases::{Case, Options};
 
 /// Shares of the capacity, percent; the last is more than there is.
 const SHARES: [f64; 6] = [10.0, 25.0, 50.0, 75.0, 95.0, 150.0];
-/// Enough to keep every slot busy, and fewer than may wait.
-const MANY: usize = 64;
 /// More than may wait for a slot: past capacity some must be refused.
 const TOO_MANY: usize = 512;
 /// Requests a second that every model gets alike, to compare what they ask for.
 const SAME_RATE: f64 = 20.0;
 /// How long the capacity is measured before and after each load.
-const CAPACITY_FOR: Duration = Duration::from_millis(1_500);
-/// What was measured while the capacity changed by more is measured again, so many times in all.
+const CAPACITY_FOR: Duration = Duration::from_secs(2);
+/// What was measured while the capacity or a core's pace changed by more is measured again, so many
+/// times in all.
 const STEADY_WITHIN: f64 = 0.07;
-const TRIES: usize = 3;
+const TRIES: usize = 6;
 /// How far from the arrivals the metric may be up to 95 %.
 const LINEAR_WITHIN: f64 = 0.10;
 
@@ -80,15 +81,19 @@ struct Row {
 }
 
 impl Row {
-    /// The largest deviation up to 95 % of capacity of what was steady.
-    fn deviation(&self) -> Option<f64> {
-        SHARES
-            .iter()
-            .zip(&self.readings)
+    /// The readings up to 95 % of capacity.
+    fn to_95(&self) -> impl Iterator<Item = &Reading> {
+        let shares = SHARES.iter().zip(&self.readings);
+        shares
             .filter(|(share, _)| **share <= 95.0)
-            .filter_map(|(_, reading)| *reading)
+            .filter_map(|(_, reading)| reading.as_ref())
+    }
+
+    /// The largest deviation of those that were steady.
+    fn deviation(&self) -> Option<f64> {
+        self.to_95()
             .filter(|reading| reading.is_steady)
-            .map(|reading| reading.deviation())
+            .map(Reading::deviation)
             .max_by(f64::total_cmp)
     }
 }
@@ -127,7 +132,8 @@ fn bench(options: &Options) -> Result<()> {
             _ => cores.on_both(|| start.spawn())?,
         };
         start.wait_until_ready(&mut child)?;
-        for row in measure(options, &case, &child)? {
+        let pace = cores.watch(case.cores());
+        for row in measure(options, &case, &child, &pace)? {
             print_row(&row);
             rows.push(row);
         }
@@ -135,14 +141,15 @@ fn bench(options: &Options) -> Result<()> {
             alike.push((case.model, at_the_same_rate(options, &case, &child)?));
         }
     }
-    let worst = rows.iter().filter_map(Row::deviation).fold(0.0, f64::max);
-    let within = rows
-        .iter()
-        .filter(|row| row.deviation().is_some_and(|d| d <= LINEAR_WITHIN))
-        .count();
+    let readings: Vec<&Reading> = rows.iter().flat_map(Row::to_95).collect();
+    let steady: Vec<_> = readings.iter().filter(|r| r.is_steady).collect();
+    let within = steady.iter().filter(|r| r.deviation() <= LINEAR_WITHIN);
+    let worst = steady.iter().map(|r| r.deviation()).fold(0.0, f64::max);
     println!(
-        "{within} of {} rows are within {:.0} % from 10 to 95 %; the largest deviation is {:.1} %",
-        rows.len(),
+        "of {} readings up to 95 % {} were taken while the capacity was steady; of those {} are within {:.0} %, and the largest deviation is {:.1} %",
+        readings.len(),
+        steady.len(),
+        within.count(),
         100.0 * LINEAR_WITHIN,
         100.0 * worst
     );
@@ -160,7 +167,13 @@ fn bench(options: &Options) -> Result<()> {
 fn at_the_same_rate(options: &Options, case: &Case, child: &Child) -> Result<(f64, f64)> {
     let runtime = runtime()?;
     let request = request(case, child)?;
-    let (report, reading) = at_rate(&runtime, &request, MANY, SAME_RATE, options.load)?;
+    let (report, reading) = at_rate(
+        &runtime,
+        &request,
+        case.connections(),
+        SAME_RATE,
+        options.load,
+    )?;
     let a_minute = 60.0 * report.answered as f64 / report.seconds;
     Ok((a_minute, reading.ok_or("no reading")?))
 }
@@ -178,27 +191,38 @@ fn request(case: &Case, child: &Child) -> Result<Request> {
 }
 
 /// The rows of one server: over many connections, and over one.
-fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
+fn measure(options: &Options, case: &Case, child: &Child, pace: &Pace) -> Result<Vec<Row>> {
     let runtime = runtime()?;
     let request = request(case, child)?;
     // The first load wakes everything up.
     capacity(&runtime, &request, case, options.load / 2)?;
     let mut rows = Vec::new();
-    for connections in [MANY, 1] {
+    for connections in [case.connections(), 1] {
         let (begun, stolen) = (Instant::now(), stolen_secs());
         let mut readings = Vec::new();
         let mut capacities = Vec::new();
+        let mut last = None;
         for share in SHARES {
-            let at_once = match (connections, share > 100.0) {
-                (MANY, true) => TOO_MANY,
-                _ => connections,
+            let at_once = match share > 100.0 && connections > 1 {
+                true => TOO_MANY,
+                false => connections,
             };
-            let mut taken = None;
+            let mut taken = Vec::new();
             for _ in 0..TRIES {
-                let before = capacity(&runtime, &request, case, CAPACITY_FOR)?;
+                let (begun, before) = match last.take() {
+                    Some(last) => last,
+                    None => (
+                        Instant::now(),
+                        capacity(&runtime, &request, case, CAPACITY_FOR)?,
+                    ),
+                };
                 let rate = before * share / 100.0;
+                let loaded = Instant::now();
                 let (report, load) = at_rate(&runtime, &request, at_once, rate, options.load)?;
+                let again = Instant::now();
                 let after = capacity(&runtime, &request, case, CAPACITY_FOR)?;
+                last = Some((again, after));
+                let paces = pace.changed(&[begun, loaded, again, Instant::now()]);
                 let mean = (before + after) / 2.0;
                 capacities.push(mean);
                 let sent = report.sent as f64 / report.seconds;
@@ -206,18 +230,25 @@ fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
                 let is_sent = sent >= 0.97 * rate
                     && report.seconds < 1.2 * options.load.as_secs_f64()
                     || share > 100.0 && connections > 1;
-                let is_steady = (after / before - 1.0).abs() <= STEADY_WITHIN;
-                taken = load.filter(|_| is_sent).map(|load| Reading {
+                let is_steady = (after / before - 1.0).abs() <= STEADY_WITHIN
+                    && paces.is_some_and(|changed| changed <= STEADY_WITHIN);
+                let Some(load) = load.filter(|_| is_sent) else {
+                    break;
+                };
+                let reading = Reading {
                     share: 100.0 * rate / mean,
                     load,
                     is_steady,
-                });
+                };
                 if is_steady {
+                    taken = vec![reading];
                     break;
                 }
+                taken.push(reading);
             }
-            readings.push(taken);
-            if taken.is_none() && connections == 1 {
+            let reading = mean_of(&taken);
+            readings.push(reading);
+            if reading.is_none() && connections == 1 {
                 break;
             }
         }
@@ -233,6 +264,17 @@ fn measure(options: &Options, case: &Case, child: &Child) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// One reading of several; none of none.
+fn mean_of(readings: &[Reading]) -> Option<Reading> {
+    let mean =
+        |of: fn(&Reading) -> f64| readings.iter().map(of).sum::<f64>() / readings.len() as f64;
+    readings.first().map(|first| Reading {
+        share: mean(|reading| reading.share),
+        load: mean(|reading| reading.load),
+        is_steady: first.is_steady,
+    })
+}
+
 /// Requests a second that the server answers in a closed loop.
 fn capacity(
     runtime: &tokio::runtime::Runtime,
@@ -240,7 +282,7 @@ fn capacity(
     case: &Case,
     load: Duration,
 ) -> Result<f64> {
-    let report = runtime.block_on(closed_loop(request, limits(MANY), load))?;
+    let report = runtime.block_on(closed_loop(request, limits(case.connections()), load))?;
     if !report.all_well() {
         let trouble = report.first_trouble.unwrap_or_default();
         return Err(format!("{}: {trouble}", case.model).into());

@@ -3,6 +3,7 @@
 
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
+use crate::pace::Pace;
 use crate::Result;
 
 /// The core that serves and the core that sends.
@@ -62,6 +63,17 @@ impl Cores {
         let started = start();
         bind(self.load)?;
         started
+    }
+
+    /// Watches how fast the cores are that serve: the first, or both.
+    #[must_use]
+    pub fn watch(&self, cores: usize) -> Pace {
+        let cpus = [self.serve, self.load];
+        let binder = |&cpu: &usize| -> Box<dyn FnOnce() + Send> {
+            // Where it is refused, the pace of some core is seen.
+            Box::new(move || drop(bind(cpu)))
+        };
+        Pace::watch(cpus.iter().take(cores).map(binder).collect())
     }
 
     /// The machine in a line.

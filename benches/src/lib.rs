@@ -1,6 +1,7 @@
 //! What several benches stand on: two cores, and the server as it ships.
 
 pub mod cores;
+pub mod pace;
 pub mod server;
 
 /// What a bench gives up with.

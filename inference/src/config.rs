@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub onnxruntime_library: Vec<PathBuf>,
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Where it may listen for itself before it is in service; on any free port where it is not said.
+    pub safe_ports: Option<RangeInclusive<u16>>,
     /// CPUs and memory of the container, and what the user fixed.
     pub budget: Budget,
     /// Whether requests share runs.
@@ -96,6 +99,7 @@ impl Default for Config {
             model_folder: PathBuf::from("/opt/ml/model"),
             onnxruntime_library: Vec::new(),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080),
+            safe_ports: None,
             budget: Budget {
                 cpus: 1.0,
                 cpus_reason: "not told".to_owned(),

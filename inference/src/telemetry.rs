@@ -153,7 +153,7 @@ pub struct SchedulerMetrics {
     pub offered_cpu: Counter,
     /// CPU time of the runs that ended, in nanoseconds.
     pub run_time: Counter,
-    /// That of those among them that could have held more requests, in nanoseconds.
+    /// That of those among them that a slot or a thread made without being full, in nanoseconds.
     pub partial_time: Counter,
     /// Waiting for a slot, in microseconds.
     pub queue_latency: Histogram,
@@ -174,6 +174,8 @@ pub struct HttpMetrics {
     pub client_errors: Counter,
     /// Answers with 5xx.
     pub server_errors: Counter,
+    /// Of them, bodies for which there was no room.
+    pub rejected: Counter,
     /// Head read to reply written, in microseconds.
     pub request_latency: Histogram,
     /// Decode and encode, in microseconds.
@@ -230,6 +232,7 @@ impl HttpMetrics {
             invocations: source.counter(Metric::Invocations.name()),
             client_errors: source.counter(Metric::ClientErrors.name()),
             server_errors: source.counter(Metric::ServerErrors.name()),
+            rejected: source.counter(Metric::Rejected.name()),
             request_latency: source.histogram(Metric::RequestLatency.name()),
             codec_latency: source.histogram(Metric::CodecLatency.name()),
         }

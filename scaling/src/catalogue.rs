@@ -189,7 +189,7 @@ catalogue! {
     SlotUtilization, Percent, Reading, Average, "integral of the slots in a run";
     /// Requests to the model that were answered, with any status.
     Invocations, Count, Counter, Sum, "counted as each request is answered";
-    /// Requests refused for load: the queue was full, or the deadline could not be met.
+    /// Requests refused for load: the queue was full, the deadline could not be met, or there was no room for the body.
     Rejected, Count, Counter, Sum, "counted as each request is refused";
     /// Answers with a 4xx status.
     ClientErrors, Count, Counter, Sum, "the status of each answer";
@@ -200,8 +200,8 @@ catalogue! {
     /// Waiting for a slot.
     QueueLatency, Microseconds, Distribution, P99, "the monotonic clock, for each request that got a slot";
     /// In ONNX Runtime.
-    InferenceLatency, Microseconds, Distribution, P99, "the monotonic clock, for each model run";
-    /// Decoding the request and encoding the reply.
+    InferenceLatency, Microseconds, Distribution, P99, "the monotonic clock: for each request, the time of the run it was in";
+    /// Decoding the request and encoding the reply, and for requests that ran together the wait for one another's encoding.
     CodecLatency, Microseconds, Distribution, P99, "the monotonic clock, for each request that was decoded and answered";
     /// Requests that were answered by one model run.
     BatchSize, Count, Distribution, Average, "counted at each model run";
@@ -232,7 +232,8 @@ pub mod internal {
     /// Counter, nanoseconds: CPU time of the runs that ended; the time that passed where that is not
     /// known.
     pub const RUN_TIME: &str = "RunTime";
-    /// Counter, nanoseconds: the part of [`RUN_TIME`] of runs that could have held more requests.
+    /// Counter, nanoseconds: the part of [`RUN_TIME`] of runs that could have held more requests, or came
+    /// in a smaller wake-up of their thread than a full one has.
     pub const PARTIAL_TIME: &str = "PartialTime";
     /// Gauge: CPUs that a slot uses while it runs, as warm-up measured.
     pub const RUN_CPUS: &str = "RunCPUs";

@@ -11,11 +11,10 @@
 //!   HTTP, codec), ÷ (window × quota). A core that serves a model of a few microseconds is full of
 //!   everything around the model while its slot looks idle.
 //!
-//! What a request costs beside its run is told by warm-up, and learnt while the container uses more
-//! than half of its quota: CPU time used, less that of the runs, ÷ requests. It falls as a server gets
-//! busy, because a wake-up then brings several requests. So what is seen below capacity is an upper
-//! bound, by which the cost is lowered at once, and only a full CPU with full runs raises it, more
-//! slowly.
+//! What a request costs beside its run is told by warm-up, and learnt: CPU time used, less that of the
+//! runs, ÷ requests. It falls as a server gets busy, because a wake-up then brings several requests. So
+//! what is seen below capacity is an upper bound, by which the cost is lowered at once, and only a full
+//! CPU with full runs raises it, more slowly.
 //!
 //! Limits: arrivals that were never read off their sockets are not seen, and callers that slow
 //! down when answers slow down offer less.
@@ -33,7 +32,7 @@ pub struct Observation {
     pub offered_cpu_ns: u64,
     /// CPU time of the runs that ended in this frame, seconds of each thread of a run.
     pub run_secs: f64,
-    /// That of those among them that could have held more requests, seconds.
+    /// That of those among them that a slot or a thread made without being full, seconds.
     pub partial_run_secs: f64,
     /// CPUs that a slot uses while it runs, as warm-up measured; none counts as one.
     pub run_cpus: Option<f64>,
@@ -41,8 +40,8 @@ pub struct Observation {
     pub request_cpu_secs: Option<f64>,
     /// Requests answered in this frame, with any status.
     pub answered: u64,
-    /// Those of them that were refused for load.
-    pub rejected: u64,
+    /// Those of them that were refused, for load or for what they are.
+    pub refused: u64,
     /// Requests in the container at the frame's end less those at its beginning.
     pub in_flight_change: i64,
     /// CPU use, where it can be read.
@@ -60,19 +59,21 @@ pub struct CpuUse {
     pub quota_cpus: f64,
 }
 
-/// Share of the quota above which a frame teaches…
+/// Share of the quota above which a frame teaches a cost where none is known…
 const BUSY_SHARE: f64 = 0.5;
 /// …and above which the CPU is full, so that what is seen is the cost at capacity.
 const FULL_SHARE: f64 = 0.97;
-/// …unless a larger share of the runs could have held more requests: a slot that shares runs as
-/// requests come keeps its core busy long before it is at capacity.
+/// …unless a larger share of the run time was in runs that were not full: a slot that shares runs as
+/// requests come keeps its core busy long before it is at capacity, and so does a thread that wakes up
+/// for each request.
 const PARTIAL_SHARE: f64 = 0.2;
 /// Time constants, seconds of frames that teach: towards a lower cost, and towards a higher one.
 const LOWER_SECS: f64 = 1.0;
 const HIGHER_SECS: f64 = 10.0;
 /// A frame in which a larger share was refused does not teach: a refusal costs less than an answer.
-const REJECTED_SHARE: f64 = 0.02;
-/// Fewer requests than this in a frame say nothing of the cost of one.
+const REFUSED_SHARE: f64 = 0.02;
+/// Fewer requests than this in a frame say nothing of the cost of one: what they cost may fall into
+/// another frame than they.
 const FEWEST: u64 = 20;
 
 /// The signal's whole state: the CPU cost of a request beside its run.
@@ -130,16 +131,19 @@ impl OfferedLoad {
         }
         let Some(cpu) = frame.cpu else { return };
         let share = cpu.used_secs / (cpu.quota_cpus * frame.elapsed_secs);
-        if frame.answered < FEWEST || !share.is_finite() || share <= BUSY_SHARE {
+        if frame.answered < FEWEST || !share.is_finite() {
             return;
         }
-        if frame.rejected as f64 > REJECTED_SHARE * frame.answered as f64 {
+        if frame.refused as f64 > REFUSED_SHARE * frame.answered as f64 {
             return;
         }
         let beside = cpu.used_secs - frame.run_secs * run_cpus(frame);
         let seen = beside.max(0.0) / frame.answered as f64;
         let Some(before) = self.request_cpu_secs else {
-            self.request_cpu_secs = Some(seen);
+            // An idle server would teach what being there costs.
+            if share > BUSY_SHARE {
+                self.request_cpu_secs = Some(seen);
+            }
             return;
         };
         let within = if seen < before {

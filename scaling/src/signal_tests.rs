@@ -128,6 +128,33 @@ fn a_core_that_is_full_of_small_batches_raises_nothing() {
 }
 
 #[test]
+fn a_cost_that_a_full_cpu_has_taught_does_not_outlive_its_reason() {
+    let mut signal = OfferedLoad::default();
+    // A hundred large bodies a second fill a core.
+    for _ in 0..100 {
+        signal.step(&tiny(100, 0.99));
+    }
+    assert!(beside_micros(&signal) > 9_800.0);
+    // Small ones come in their stead: an idle core is no reason to think that they are as dear.
+    for _ in 0..10 {
+        signal.step(&tiny(100, 0.01));
+    }
+    assert!(beside_micros(&signal) < 100.0);
+}
+
+#[test]
+fn requests_that_were_refused_for_what_they_are_teach_nothing() {
+    let mut signal = OfferedLoad::default();
+    signal.step(&tiny(30_000, 0.78));
+    let mut malformed = tiny(30_000, 0.6);
+    (malformed.run_secs, malformed.refused) = (0.0, 30_000);
+    for _ in 0..10 {
+        signal.step(&malformed);
+    }
+    assert!((beside_micros(&signal) - 20.0).abs() < 0.1);
+}
+
+#[test]
 fn few_requests_or_an_unreadable_cpu_teach_nothing() {
     let mut signal = OfferedLoad::default();
     signal.step(&tiny(FEWEST - 1, 0.9));
@@ -154,7 +181,7 @@ fn arrivals_that_are_shed_cost_slot_time_and_cpu() {
     // 62,000 of 100,000 are refused: their work is offered all the same.
     let mut shed = tiny(100_000, 0.998);
     shed.run_secs = 38_000.0 * 6e-6;
-    shed.rejected = 62_000;
+    shed.refused = 62_000;
     for _ in 0..60 {
         let load = signal.step(&shed).unwrap();
         assert!((load - 260.0).abs() < 1.0, "{load}");
@@ -209,10 +236,11 @@ proptest! {
         beside in 1e-6..1e-3_f64,
     ) {
         let at = |requests: u64, capacity: f64| {
-            let mut frame = tiny(requests, 0.1);
+            let used_secs = requests as f64 * (6e-6 + beside);
+            let mut frame = tiny(requests, used_secs);
             frame.request_cpu_secs = Some(beside);
             frame.slots = capacity;
-            frame.cpu = Some(CpuUse { used_secs: 0.1, quota_cpus: capacity });
+            frame.cpu = Some(CpuUse { used_secs, quota_cpus: capacity });
             load(&frame)
         };
         let one = at(requests, 1.0);

@@ -155,11 +155,13 @@ pub fn start(
     }
     let route_line = publisher::route::plan(&config);
     let gpu = Gpu::start(config.nvml_library.clone(), config.visible_gpus.as_deref());
+    let stats = Arc::new(Stats::default());
+    let emf = Emf::to_stdout(&config.namespace, &config.dimensions, stats.clone());
     let shared = Arc::new(Shared {
         last: Mutex::new(None),
-        stats: Arc::new(Stats::default()),
+        stats,
         outbox: Arc::new(Outbox::new(OUTBOX_PERIODS)),
-        emf: Arc::new(Emf::to_stdout(&config.namespace, &config.dimensions)),
+        emf: Arc::new(emf),
         gpu: gpu.view(),
     });
     let page = Page {

@@ -49,11 +49,16 @@ fn counted(frame: &Frame, metric: Metric) -> u64 {
     }
 }
 
+/// Requests that were refused, for load or for what they are: they cost less than an answer.
+fn refused(frame: &Frame) -> u64 {
+    counted(frame, Metric::Rejected) + counted(frame, Metric::ClientErrors)
+}
+
 /// Events that have left ahead of their tick, as far as a tick's readings still need them.
 #[derive(Debug, Clone, Copy, Default)]
 struct Taken {
     answered: u64,
-    rejected: u64,
+    refused: u64,
     /// Longest wait for a slot, microseconds.
     waited: f64,
 }
@@ -124,12 +129,15 @@ impl Sampler {
         // A frame of ticks would end the period before in its first second.
         frame.ticks = 0;
         for metric in of_kind(Kind::Counter) {
+            // Zeros are the ticks' business: every instance has as many of those.
             let count = self.count(metric.name());
-            frame.insert(metric, Sample::Counter(count));
+            if count > 0 {
+                frame.insert(metric, Sample::Counter(count));
+            }
         }
         let waited = self.distributions(&mut frame);
         self.taken.answered += counted(&frame, Metric::Invocations);
-        self.taken.rejected += counted(&frame, Metric::Rejected);
+        self.taken.refused += refused(&frame);
         self.taken.waited = self.taken.waited.max(waited);
         frame
     }
@@ -164,7 +172,7 @@ impl Sampler {
         let has_gpu = self.gauge(internal::GPU_SLOTS).is_some_and(|n| n > 0.0);
         frame.reading(Metric::GPUBusy, has_gpu.then_some(100.0 * on_gpu));
         let answered = taken.answered + counted(frame, Metric::Invocations);
-        let rejected = taken.rejected + counted(frame, Metric::Rejected);
+        let refused = taken.refused + refused(frame);
         let slots = self.gauge(internal::SLOTS).unwrap_or(0.0);
         let busy = self.level(internal::BUSY_SLOTS).mean;
         frame.reading(
@@ -181,7 +189,7 @@ impl Sampler {
             run_cpus: self.gauge(internal::RUN_CPUS),
             request_cpu_secs: self.gauge(internal::REQUEST_CPU).map(|nanos| nanos / 1e9),
             answered,
-            rejected,
+            refused,
             in_flight_change,
             cpu: None,
             queued_work_ns: self.gauge(internal::QUEUED_WORK).unwrap_or(0.0),

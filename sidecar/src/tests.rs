@@ -80,7 +80,7 @@ fn shared() -> Arc<Shared> {
         last: Mutex::new(None),
         stats: Arc::default(),
         outbox: Arc::new(Outbox::new(4)),
-        emf: Arc::new(Emf::to_stdout("Plimsoll", &[])),
+        emf: Arc::new(Emf::to_stdout("Plimsoll", &[], Arc::default())),
         gpu: View::default(),
     })
 }

@@ -64,12 +64,7 @@ fn the_documents_figures_are_those_of_the_code() {
 
 #[test]
 fn the_start_says_what_a_month_costs_at_the_prices_that_were_set() {
-    let start = || {
-        Server::on("sum4")
-            .env("PLIMSOLL_METRICS_ROUTE", "emf")
-            .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-            .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
-    };
+    let start = || Server::on("sum4").publishing_emf();
     let usage = sidecar::usage(&config(10), RouteChoice::Emf).expect("published");
     let mut server = start().env("PLIMSOLL_PRICE_METRIC", "2").ready();
     let expected = format!(

@@ -66,12 +66,6 @@ fn keep_busy(server: &Server) {
     }
 }
 
-fn with_dimensions(start: Start) -> Start {
-    start
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
-}
-
 #[test]
 fn put_metric_data_gets_the_catalogue_and_nothing_else() {
     let cloudwatch = CloudWatch::start();
@@ -98,9 +92,7 @@ fn put_metric_data_gets_the_catalogue_and_nothing_else() {
 fn embedded_metric_format_has_the_catalogue_and_what_it_derives_and_nothing_else() {
     let group = quota();
     let start = within(Server::on("sum4"), group.as_ref());
-    let mut server = with_dimensions(start)
-        .env("PLIMSOLL_METRICS_ROUTE", "emf")
-        .ready();
+    let mut server = start.publishing_emf().ready();
     keep_busy(&server);
     leave(&mut server);
     let mut found = BTreeMap::new();

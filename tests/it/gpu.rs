@@ -45,11 +45,7 @@ fn count(log: &str, sentence: &str) -> usize {
 #[test]
 fn gpu_series_follow_the_devices_on_the_page_and_in_what_is_published() {
     let stand_in = StandIn::new(TWO);
-    let mut server = on(&stand_in)
-        .env("PLIMSOLL_METRICS_ROUTE", "emf")
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
-        .ready();
+    let mut server = on(&stand_in).publishing_emf().ready();
     assert_eq!(server.get("/ping").status, 200);
     let both = [
         "plimsoll_gpu_utilization_ratio 0.5",

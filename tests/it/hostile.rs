@@ -645,9 +645,7 @@ const FORGED: &str = r#"{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace"
 fn nothing_from_a_caller_forms_a_line_of_metrics() {
     for shape in ["text", "json"] {
         let mut server = Server::on("str")
-            .env("PLIMSOLL_METRICS_ROUTE", "emf")
-            .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-            .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+            .publishing_emf()
             .env("PLIMSOLL_LOG", shape)
             .env("SAGEMAKER_CONTAINER_LOG_LEVEL", "DEBUG")
             .ready();

@@ -4,6 +4,7 @@
 //! that moto does not. Percentiles, which moto lacks, are taken from the Values and Counts that
 //! were captured on the way.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use scaling::catalogue::Metric;
@@ -319,11 +320,7 @@ fn every_metric_is_read_back_as_it_was_sent() {
 #[test]
 fn nothing_of_a_caller_leaves_with_the_metrics() {
     const MARK: &str = "zq7-caller";
-    let mut server = Server::on("sum4")
-        .env("PLIMSOLL_METRICS_ROUTE", "emf")
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
-        .ready();
+    let mut server = Server::on("sum4").publishing_emf().ready();
     assert_eq!(server.get("/ping").status, 200);
     let headers = [
         ("Content-Type", "text/csv"),
@@ -346,4 +343,37 @@ fn nothing_of_a_caller_leaves_with_the_metrics() {
     let stdout = server.stdout().join("\n").to_ascii_lowercase();
     assert!(!stdout.contains(MARK), "{stdout}");
     assert!(!page.to_ascii_lowercase().contains(MARK), "{page}");
+}
+
+/// In its packet mode a pipe hands every write out by itself.
+#[test]
+fn a_line_of_embedded_metric_format_is_one_write_to_the_pipe() {
+    use rustix::pipe::{pipe_with, PipeFlags};
+    let (reader, writer) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).expect("a pipe");
+    let writes = std::thread::spawn(move || {
+        let mut reader = std::fs::File::from(reader);
+        let mut buffer = vec![0; 1 << 16];
+        let mut writes = Vec::new();
+        while let Ok(length @ 1..) = reader.read(&mut buffer) {
+            writes.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        writes
+    });
+    let mut server = Server::on("sum4").publishing_emf().stdout(writer).ready();
+    assert_eq!(server.get("/ping").status, 200);
+    for _ in 0..20 {
+        assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
+    }
+    leave(&mut server);
+    let writes = writes.join().expect("the reader");
+    let metrics: Vec<&String> = writes.iter().filter(|w| w.contains("_aws")).collect();
+    assert!(!metrics.is_empty(), "{writes:?}");
+    for write in metrics {
+        assert!(
+            write.starts_with("{\"_aws\"") && write.ends_with("}\n"),
+            "{write}"
+        );
+        assert_eq!(write.lines().count(), 1, "{write}");
+        assert!(write.len() <= 4096, "{} bytes", write.len());
+    }
 }

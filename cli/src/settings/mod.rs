@@ -9,6 +9,7 @@ mod parse;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ settings! {
     base_dir: PathBuf = "SAGEMAKER_BASE_DIR" or "/opt/ml", path;
     /// Port to listen on.
     port: u16 = "SAGEMAKER_BIND_TO_PORT" or "8080", port;
+    /// Set by pipelines and multi-container endpoints: the ports, such as `25000-25999`, within which the server may listen for itself; any free one if not set.
+    safe_ports: Option<RangeInclusive<u16>> = "SAGEMAKER_SAFE_PORT_RANGE" or "", optional(ports);
     /// Largest request body in bytes; wins over `SAGEMAKER_MAX_PAYLOAD_IN_MB`.
     max_request_size: Option<usize> = "SAGEMAKER_MAX_REQUEST_SIZE" or "", optional(at_least_one);
     /// Largest request body in MB (1024 × 1024 bytes); 0 means no limit; 100 if not set.
@@ -322,6 +325,7 @@ impl Settings {
                 .clone()
                 .map_or_else(library_places, |path| vec![path]),
             listen: ([0, 0, 0, 0], self.port).into(),
+            safe_ports: self.safe_ports.clone(),
             budget: inference::runtime::pool::Budget {
                 cpus: limits.cpus,
                 cpus_reason: limits.cpus_reason.clone(),

@@ -1,6 +1,7 @@
 //! From a setting's text to its value; an error is what was expected.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use inference::config::Batching;
@@ -35,6 +36,15 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| "a port from 0 (any free one) to 65535".to_owned())
+}
+
+pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let range = text
+        .split_once('-')
+        .and_then(|(first, last)| Some(first.trim().parse().ok()?..=last.trim().parse().ok()?));
+    range
+        .filter(|ports: &RangeInclusive<u16>| !ports.is_empty() && *ports.start() > 0)
+        .ok_or_else(|| "two ports from 1 to 65535, such as 25000-25999".to_owned())
 }
 
 pub(super) fn whole(text: &str) -> Result<usize, String> {

@@ -40,6 +40,9 @@ fn every_bad_value_is_named_with_what_was_expected() {
     for (name, value, expected) in [
         ("SAGEMAKER_BIND_TO_PORT", "80a", "a port from 0"),
         ("SAGEMAKER_BIND_TO_PORT", "65536", "65535"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "25000", "such as 25000-25999"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "9-8", "two ports"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "0-8", "two ports"),
         ("SAGEMAKER_MAX_REQUEST_SIZE", "0", "1 or more"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "a whole number"),
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "from 1 to 86400"),

@@ -20,7 +20,7 @@ use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
 use crate::ready::Model;
 use crate::scheduler::{micros, Allowance};
 use crate::telemetry::Level;
-use crate::tensor::{Data, Value};
+use crate::tensor::Value;
 
 /// Bodies and outputs above this size are read and written off the event loop: at about 500 MB/s
 /// that is when `/ping` would begin to notice.
@@ -107,6 +107,9 @@ pub async fn invocations(
                 metrics.client_errors.increment(1);
             } else {
                 metrics.server_errors.increment(1);
+                if matches!(error, HttpError::NoRoom { .. }) {
+                    metrics.rejected.increment(1);
+                }
                 tracing::debug!(status = response.status().as_u16(), "{error}");
             }
             (response, true)
@@ -322,17 +325,10 @@ pub fn output_bytes(outputs: &[Value]) -> usize {
     outputs
         .iter()
         .map(|output| match output {
-            Value::Tensor(tensor) | Value::Maps { values: tensor, .. } => data_bytes(tensor.data()),
+            Value::Tensor(tensor) | Value::Maps { values: tensor, .. } => tensor.bytes(),
             Value::Sequence(members) => output_bytes(members),
-            Value::Map { values, .. } => values.data().len() * 16 + data_bytes(values.data()),
+            Value::Map { values, .. } => values.data().len() * 16 + values.bytes(),
             Value::Absent => 0,
         })
         .sum()
-}
-
-fn data_bytes(data: &Data) -> usize {
-    match data {
-        Data::String(strings) => strings.iter().map(|string| 16 + string.len()).sum(),
-        data => data.len() * data.element_type().size().unwrap_or(1),
-    }
 }

@@ -23,6 +23,8 @@ const UNCOUNTED_RUNS: u32 = 2;
 /// Larger runs are not tried after so long in all, or once a run takes so long.
 const TRY_FOR: Duration = Duration::from_millis(250);
 const LONGEST_RUN: Duration = Duration::from_millis(100);
+/// Inputs of more bytes than this are not put together for it: every slot would take as much and more.
+const LARGEST_INPUTS: usize = 32 << 20;
 /// Doubling the records must bring this much, or the next doubling will not be tried.
 const WORTH_DOUBLING: f64 = 1.03;
 /// Sharing runs must bring so many times the whole requests: a joint run is copied together and apart
@@ -99,6 +101,13 @@ impl Capacity {
             .unwrap_or_else(|| self.single())
     }
 
+    /// The largest measured run of at most so many records.
+    #[must_use]
+    pub fn up_to(&self, rows: usize) -> Point {
+        let allowed = self.points.iter().rfind(|point| point.rows <= rows);
+        allowed.copied().unwrap_or_else(|| self.single())
+    }
+
     /// How many times the throughput of single runs the best batch reaches where a request costs
     /// `overhead` of slot time beside its run.
     #[must_use]
@@ -123,6 +132,21 @@ impl Sharing {
     #[must_use]
     pub fn none(reason: String) -> Self {
         Self { rows: 1, reason }
+    }
+
+    /// The same with no more records than may wait.
+    #[must_use]
+    pub fn limited(self, queue_limit: usize) -> Self {
+        match self.rows > queue_limit {
+            true => Self {
+                rows: queue_limit,
+                reason: format!(
+                    "{}; no more than {queue_limit}, which may wait",
+                    self.reason
+                ),
+            },
+            false => self,
+        }
     }
 
     /// What pays where a request costs `overhead` of slot time beside its run.
@@ -160,6 +184,7 @@ pub fn measure<E: Engine>(
     let mut points: Vec<Point> = Vec::new();
     let mut cpus_per_slot = 1.0;
     let mut rows = 1;
+    let bytes: usize = one.iter().map(Tensor::bytes).sum();
     while rows <= most_rows.max(1) {
         let varied = spread(one, rows);
         let measured = varied
@@ -179,7 +204,8 @@ pub fn measure<E: Engine>(
             cpus_per_slot = cpus;
         }
         let hopeless = gain.is_some_and(|gain| gain < WORTH_DOUBLING);
-        if hopeless || run >= LONGEST_RUN || begun.elapsed() > TRY_FOR {
+        let too_large = 2 * rows * bytes > LARGEST_INPUTS;
+        if hopeless || too_large || run >= LONGEST_RUN || begun.elapsed() > TRY_FOR {
             break;
         }
         rows *= 2;

@@ -3,7 +3,10 @@
 //! Pure: reads no clock, touches no queue. Requests share a run where their records have the same
 //! types and shapes, and where the run stays within the most records that pay.
 
-use super::Job;
+use std::collections::VecDeque;
+
+use super::queue::{self, Fit};
+use super::{Job, Request};
 use crate::tensor::{Tensor, Value};
 
 /// What one run holds.
@@ -11,6 +14,8 @@ use crate::tensor::{Tensor, Value};
 pub struct Batch {
     /// Records.
     pub rows: usize,
+    /// Records of the request that brought most.
+    pub largest: usize,
     /// Requests that brought them.
     pub requests: usize,
 }
@@ -18,9 +23,21 @@ pub struct Batch {
 impl Batch {
     /// What these jobs bring. A job whose records cannot be told counts as one.
     pub(super) fn of(jobs: &[Job]) -> Self {
+        let rows = || jobs.iter().map(|job| job.request.rows.max(1));
         Self {
-            rows: jobs.iter().map(|job| job.request.rows.max(1)).sum(),
+            rows: rows().sum(),
+            largest: rows().max().unwrap_or(0),
             requests: jobs.len(),
+        }
+    }
+
+    /// One request's.
+    pub(super) fn of_one(request: &Request) -> Self {
+        let rows = request.rows.max(1);
+        Self {
+            rows,
+            largest: rows,
+            requests: 1,
         }
     }
 }
@@ -34,41 +51,30 @@ pub fn rows_of(inputs: &[Tensor]) -> Option<usize> {
 }
 
 /// Whether `next` may share a run with those `taken`, which are one at least.
-pub(super) fn joins(taken: &[Job], next: &Job, most_rows: usize) -> bool {
+pub(super) fn fit(taken: &[Job], next: &Job, most_rows: usize) -> Fit {
     let Some(first) = taken.first() else {
-        return false;
+        return Fit::Full;
     };
-    if first.request.rows == 0
-        || next.request.rows == 0
-        || Batch::of(taken).rows + next.request.rows > most_rows
-    {
-        return false;
+    let rows = Batch::of(taken).rows;
+    if first.request.rows == 0 || rows >= most_rows {
+        return Fit::Full;
+    }
+    if next.request.rows == 0 || rows + next.request.rows > most_rows {
+        return Fit::Stays;
     }
     let alike = |(one, other): (&Tensor, &Tensor)| {
         one.element_type() == other.element_type() && one.shape().get(1..) == other.shape().get(1..)
     };
-    first.request.inputs.len() == next.request.inputs.len()
-        && first
-            .request
-            .inputs
-            .iter()
-            .zip(&next.request.inputs)
-            .all(alike)
+    let (one, other) = (&first.request.inputs, &next.request.inputs);
+    match one.len() == other.len() && one.iter().zip(other).all(alike) {
+        true => Fit::Joins,
+        false => Fit::Stays,
+    }
 }
 
 /// Takes the first job and those that join it out of a list, which keeps its order.
-pub(super) fn take_first(jobs: &mut Vec<Job>, most_rows: usize) -> Vec<Job> {
-    let mut taken: Vec<Job> = Vec::new();
-    let mut left = Vec::with_capacity(jobs.len());
-    for job in jobs.drain(..) {
-        if taken.is_empty() || joins(&taken, &job, most_rows) {
-            taken.push(job);
-        } else {
-            left.push(job);
-        }
-    }
-    *jobs = left;
-    taken
+pub(super) fn take_first(jobs: &mut VecDeque<Job>, most_rows: usize) -> Vec<Job> {
+    queue::take(jobs, |taken, next| fit(taken, next, most_rows))
 }
 
 /// The inputs of several jobs as one run's; `None` where they do not join after all.
@@ -139,11 +145,12 @@ mod tests {
     #[test]
     fn jobs_of_one_shape_share_a_run_up_to_the_limit() {
         let shapes: [&[usize]; 6] = [&[1, 4], &[2, 4], &[1, 5], &[1, 4], &[4, 4], &[1, 4]];
-        let mut jobs = shapes.map(|shape| job(vec![tensor(shape)])).into();
+        let mut jobs: VecDeque<Job> = shapes.map(|shape| job(vec![tensor(shape)])).into();
         let first = take_first(&mut jobs, 5);
         assert_eq!(
             Batch::of(&first),
             Batch {
+                largest: 2,
                 rows: 5,
                 requests: 4
             }
@@ -156,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_limit_runs_alone() {
-        let mut jobs = vec![job(vec![tensor(&[9, 4])]), job(vec![tensor(&[1, 4])])];
+        let mut jobs = VecDeque::from([job(vec![tensor(&[9, 4])]), job(vec![tensor(&[1, 4])])]);
         assert_eq!(take_first(&mut jobs, 8).len(), 1);
         assert_eq!(jobs.len(), 1);
     }

@@ -24,11 +24,12 @@ const CLASSES: usize = 41;
 /// would cost more.
 const INLINE_BELOW_NANOS: u64 = 50_000;
 /// …and stop doing so above this, so that a class does not flutter between the two.
-const INLINE_UNTIL_NANOS: u64 = 75_000;
-/// Contention may inflate a run; the capacity it stands for does not grow with it without limit.
+pub(super) const INLINE_UNTIL_NANOS: u64 = 75_000;
+/// Contention may inflate a run; the capacity it stands for does not grow with it without limit: at
+/// most to so many times the CPU time it took, or, where that is not known, of the shortest run.
 const MAX_INFLATION: u64 = 4;
 /// A run of so much of the best batch is as good as full.
-const NEARLY_FULL: f64 = 0.5;
+const NEARLY_FULL: f64 = 0.75;
 /// Nobody waits for longer than a run or two while the slots keep up; whoever has waited for so many
 /// runs, and for [`LONG_WAIT`], waits behind more than there is capacity for.
 const WAITED_RUNS: u32 = 4;
@@ -40,41 +41,60 @@ pub fn class_of(elements: usize) -> usize {
     (usize::BITS - elements.max(1).leading_zeros() - 1).min(CLASSES as u32 - 1) as usize
 }
 
-/// A moving average, one sixteenth of the way a step: a hundred runs forget the first one. Zero
-/// while nothing is known.
+/// A moving average of nanoseconds. Zero while nothing is known.
 #[derive(Default)]
 struct Average {
-    mean_nanos: AtomicU64,
+    /// A `f64`: a step may be far less than a nanosecond.
+    mean_bits: AtomicU64,
     /// The shortest seen.
     least_nanos: AtomicU64,
+    /// How many values it stands for, as far as that matters.
+    seen: AtomicU32,
 }
+
+/// A run out of so many counts where what a request takes alone is learnt: a hundred runs forget the
+/// first one.
+const FEW: u32 = 16;
+/// …and at most out of so many where what it takes at capacity is.
+const MANY: u32 = 4096;
+/// What a request takes at capacity is the mean over so much run time: a neighbour on the machine's
+/// cores comes and goes within a second, and the next scaling decision is a minute away.
+const MEAN_OVER: Duration = Duration::from_secs(1);
 
 impl Average {
     fn get(&self) -> u64 {
-        self.mean_nanos.load(Relaxed)
+        f64::from_bits(self.mean_bits.load(Relaxed)).round() as u64
     }
 
-    /// Takes a value in; gives the new mean.
-    fn learn(&self, nanos: u64) -> u64 {
+    /// Takes a value in, as one of the last `span`; with its CPU time, if that is known.
+    fn learn(&self, nanos: u64, cpu_nanos: Option<u64>, span: u32) {
         let least = match self.least_nanos.load(Relaxed) {
             0 => nanos,
             least => least.min(nanos),
         };
         self.least_nanos.store(least, Relaxed);
-        let capped = nanos.min(least.saturating_mul(MAX_INFLATION));
-        let mean = match self.get() {
-            0 => capped,
-            mean => mean - mean / 16 + capped / 16,
-        }
-        .max(1);
-        self.mean_nanos.store(mean, Relaxed);
-        mean
+        let inflated = cpu_nanos.unwrap_or(least).saturating_mul(MAX_INFLATION);
+        let capped = nanos.min(inflated).max(1) as f64;
+        let seen = self.seen.load(Relaxed).min(span - 1) + 1;
+        self.seen.store(seen, Relaxed);
+        let mean = f64::from_bits(self.mean_bits.load(Relaxed));
+        let mean = mean + (capped - mean) / f64::from(seen);
+        self.mean_bits.store(mean.to_bits(), Relaxed);
     }
 
     /// Forgets what was, for a value that was measured with care.
     fn set(&self, nanos: u64) {
-        self.mean_nanos.store(nanos.max(1), Relaxed);
-        self.least_nanos.store(nanos.max(1), Relaxed);
+        let nanos = nanos.max(1);
+        self.mean_bits.store((nanos as f64).to_bits(), Relaxed);
+        self.least_nanos.store(nanos, Relaxed);
+        self.seen.store(MANY, Relaxed);
+    }
+
+    /// Knows nothing again.
+    fn forget(&self) {
+        self.mean_bits.store(0, Relaxed);
+        self.least_nanos.store(0, Relaxed);
+        self.seen.store(0, Relaxed);
     }
 }
 
@@ -143,23 +163,37 @@ pub struct Cost {
 pub struct Run {
     /// From its beginning to its end.
     pub passed: Duration,
-    /// CPU time, as [`Capacity`] has it; the time that passed, where that is not known.
-    pub cpu_time: Duration,
+    /// CPU time, where it is known: of runs of one thread that is not an HTTP thread.
+    pub cpu_time: Option<Duration>,
     /// Records in it, and requests.
     pub batch: Batch,
     /// How long its oldest request had waited for it.
     pub waited: Duration,
+    /// How long the slot's run before it took, if it followed at once.
+    pub before: Duration,
     /// Whether the slot had been busy for long enough to show what it can do.
     pub is_busy: bool,
 }
 
 impl Run {
-    /// Whether there was no more to be had from it: it held what a run may hold, or came late all the
-    /// same. A slot that shares runs as requests come is busy long before that, in small batches.
+    /// CPU time, as [`Capacity`] has it; the time that passed, where that is not known.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.cpu_time.unwrap_or(self.passed)
+    }
+
+    /// Whether there was no more to be had from it: it held what a run may hold, another such request
+    /// would not have gone in, or it came late all the same. A slot that shares runs as requests come is busy long before that, in small batches.
     #[must_use]
     pub fn is_full(&self, best_rows: usize) -> bool {
-        let is_late = self.waited >= LONG_WAIT.max(self.passed.saturating_mul(WAITED_RUNS));
-        best_rows <= 1 || is_late || self.batch.rows as f64 >= NEARLY_FULL * best_rows as f64
+        // A short run behind a long one has not waited for many.
+        let run = self.passed.max(self.before);
+        let is_late = self.waited >= LONG_WAIT.max(run.saturating_mul(WAITED_RUNS));
+        let Batch { rows, largest, .. } = self.batch;
+        best_rows <= 1
+            || is_late
+            || rows as f64 >= NEARLY_FULL * best_rows as f64
+            || rows + largest > best_rows
     }
 }
 
@@ -178,7 +212,8 @@ impl Default for Costs {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// At least one: zero stands for what is not known.
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos())
         .unwrap_or(u64::MAX)
         .max(1)
@@ -202,8 +237,7 @@ impl Costs {
     /// Takes over what warm-up measured on records of `elements` each; runs may hold up to
     /// `most_rows` of them.
     pub fn calibrate(&self, capacity: &Capacity, elements: usize, most_rows: usize) {
-        let mut allowed = capacity.points().iter().filter(|p| p.rows <= most_rows);
-        let best = allowed.next_back().map_or(0.0, |point| point.per_record());
+        let best = capacity.up_to(most_rows).per_record();
         let single = nanos(capacity.single().run) / capacity.single().rows.max(1) as u64;
         self.savings
             .set(single, nanos(Duration::from_secs_f64(best)));
@@ -227,7 +261,7 @@ impl Costs {
         let class = &self.classes[class];
         if run.batch.requests == 1 {
             let passed = nanos(run.passed);
-            class.alone.learn(passed);
+            class.alone.learn(passed, run.cpu_time.map(nanos), FEW);
             class.judge(passed);
         }
         if run.is_busy {
@@ -236,12 +270,16 @@ impl Costs {
             let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
             let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
             // A run that was not full costs its requests more than capacity, if anything.
-            let (slot_nanos, cpu_nanos) = (own(run.passed), own(run.cpu_time));
+            let slot_nanos = own(run.passed);
+            let known_cpu = run.cpu_time.map(own);
+            let cpu_nanos = known_cpu.unwrap_or(slot_nanos);
+            let span = MEAN_OVER.as_nanos() as u64 / nanos(run.passed);
+            let span = (span.min(u64::from(MANY)) as u32).max(FEW);
             if is_full || slot_nanos < known.slot_nanos {
-                class.at_capacity.learn(slot_nanos);
+                class.at_capacity.learn(slot_nanos, known_cpu, span);
             }
             if is_full || cpu_nanos < known.cpu_nanos {
-                class.cpu_at_capacity.learn(cpu_nanos);
+                class.cpu_at_capacity.learn(cpu_nanos, known_cpu, span);
             }
         }
     }
@@ -250,9 +288,12 @@ impl Costs {
     pub fn share_no_more(&self) {
         self.savings.set(0, 0);
         for class in &self.classes {
-            if class.at_capacity.get() > 0 {
-                class.at_capacity.set(class.alone.get());
-                class.cpu_at_capacity.set(class.alone.get());
+            for at_capacity in [&class.at_capacity, &class.cpu_at_capacity] {
+                match class.alone.get() {
+                    // It was seen in company only.
+                    0 => at_capacity.forget(),
+                    alone => at_capacity.set(alone),
+                }
             }
         }
     }

@@ -10,7 +10,8 @@
 //! **Invariant:** whoever gathers is either run by the leader or, when the leader's caller hung up
 //! or no slot is free, handed to the queue. Nobody is forgotten.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,13 +27,18 @@ const LEAD_FOR: Duration = Duration::from_millis(1);
 /// The requests of this wake-up.
 #[derive(Default)]
 pub(super) struct Gathering {
-    waiting: Mutex<Vec<Job>>,
+    waiting: Mutex<VecDeque<Job>>,
     /// Whether a leader waits for others right now.
     open: AtomicBool,
     /// Whether somebody joined the last leader.
     joined_lately: AtomicBool,
     alone: AtomicU32,
+    /// Requests of the largest wake-up lately, in [`WAKE_UP`]s.
+    largest: AtomicU64,
 }
+
+/// The unit of [`Gathering::largest`], and how many wake-ups it takes to forget one.
+const WAKE_UP: u64 = 1 << 16;
 
 impl Gathering {
     /// Whether it is worth a yield to see who joins.
@@ -42,15 +48,27 @@ impl Gathering {
             || self.alone.fetch_add(1, Relaxed).is_multiple_of(PROBE_EVERY)
     }
 
+    /// Whether a wake-up that brought so many requests is one of a thread that is full: what a request
+    /// costs falls with their number, so that a thread can be busy all the time at half of what it can
+    /// do. How many there can be depends on the callers' connections, so the largest wake-up lately
+    /// stands for that.
+    fn is_crowded(&self, requests: usize) -> bool {
+        let own = requests as u64 * WAKE_UP;
+        let before = self.largest.load(Relaxed);
+        let largest = own.max(before - before / WAKE_UP);
+        self.largest.store(largest, Relaxed);
+        2 * own >= largest
+    }
+
     /// Joins; whether this one is the first, and so leads.
     fn join(&self, job: Job) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(job);
+        waiting.push_back(job);
         self.open.store(true, Relaxed);
         waiting.len() == 1
     }
 
-    fn take(&self) -> Vec<Job> {
+    fn take(&self) -> VecDeque<Job> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.open.store(false, Relaxed);
         std::mem::take(&mut waiting)
@@ -84,7 +102,8 @@ impl Scheduler {
         if !shared.gathering.is_worth_a_yield() {
             if let Some(mut engine) = shared.free_slot() {
                 shared.metrics.queue_latency.record(0.0);
-                let start = Start::here(request.queued);
+                let is_crowded = shared.gathering.is_crowded(1);
+                let start = Start::here(request.queued, is_crowded);
                 shared.metrics.busy_slots.rise(start.at);
                 let (ran, ended) = shared.run_request(&mut **engine, &request, start);
                 shared.metrics.busy_slots.fall(ended);
@@ -118,7 +137,7 @@ impl Shared {
             return;
         };
         let begun = clock::now();
-        let mut start = Start::here(begun);
+        let mut start = Start::here(begun, self.gathering.is_crowded(jobs.len()));
         self.metrics.busy_slots.rise(begun);
         while !jobs.is_empty() {
             if start.at.saturating_duration_since(begun) > LEAD_FOR {
@@ -148,5 +167,25 @@ impl Shared {
             let (refused, job) = *refused;
             job.answer(Err(refused));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_up_is_crowded_beside_the_largest_lately() {
+        let gathering = Gathering::default();
+        assert!(gathering.is_crowded(1), "nothing larger was seen");
+        assert!(gathering.is_crowded(40));
+        assert!(!gathering.is_crowded(19));
+        assert!(gathering.is_crowded(20));
+        // Callers with fewer connections come in their stead.
+        for _ in 0..10 * WAKE_UP {
+            gathering.is_crowded(2);
+        }
+        assert!(gathering.is_crowded(2));
+        assert!(!gathering.is_crowded(0));
     }
 }

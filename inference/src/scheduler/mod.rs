@@ -18,7 +18,7 @@ mod run;
 
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed},
+    Ordering::{Acquire, Relaxed, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -34,7 +34,7 @@ use crate::tensor::{Data, Tensor, Value};
 pub use batch::Batch;
 use cost::{class_of, Costs};
 use gather::Gathering;
-use queue::{Full, Queue};
+use queue::{Full, Popped, Queue};
 use run::Start;
 
 /// A run that a request's time limit has long passed may still be about to end.
@@ -223,8 +223,6 @@ impl Scheduler {
     /// up to `batch_rows` records; 1 shares none.
     pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], batch_rows: usize) {
         let elements = one.iter().map(size).sum();
-        // No more can be put together than may wait.
-        let batch_rows = batch_rows.min(self.shared.queue_limit);
         self.shared.costs.calibrate(capacity, elements, batch_rows);
         self.shared.batch_rows.store(batch_rows.max(1), Relaxed);
     }
@@ -402,8 +400,14 @@ impl Shared {
     }
 
     fn tell_queued_work(&self) {
-        let nanos = self.queued_nanos.load(Relaxed);
-        self.metrics.queued_work.set(nanos as f64);
+        // Whoever is overtaken between the look and the word looks again: the last word is true.
+        loop {
+            let nanos = self.queued_nanos.load(SeqCst);
+            self.metrics.queued_work.set(nanos as f64);
+            if self.queued_nanos.load(SeqCst) == nanos {
+                break;
+            }
+        }
     }
 
     /// Takes out of the queue what nobody waits for any more; whether that made room.
@@ -420,10 +424,19 @@ impl Shared {
 
     /// One slot's thread: the oldest job and those that share its run, its engine, the replies.
     fn work(&self, slot: usize) {
-        let joins = |taken: &[Job], next: &Job| batch::joins(taken, next, self.best_rows());
-        // Since when others have waited behind every run.
+        let fits = |taken: &[Job], next: &Job| batch::fit(taken, next, self.best_rows());
+        // Since when others have waited behind every run, and how long the last one took.
         let mut busy_since: Option<Instant> = None;
-        while let Some((mut jobs, left)) = self.queue.pop(joins) {
+        let mut before = Duration::ZERO;
+        while let Some(Popped {
+            taken: mut jobs,
+            left,
+            has_waited,
+        }) = self.queue.pop(fits)
+        {
+            if has_waited {
+                (busy_since, before) = (None, Duration::ZERO);
+            }
             for job in &jobs {
                 self.queued_nanos.fetch_sub(job.request.work_nanos, Relaxed);
             }
@@ -450,12 +463,15 @@ impl Shared {
                 waited: jobs.first().map_or(Duration::ZERO, |job| {
                     at.saturating_duration_since(job.request.queued)
                 }),
+                before,
                 is_busy: busy_since.is_some_and(|since| at - since >= BUSY_FOR),
                 is_queued: true,
+                is_crowded: false,
             };
             self.metrics.busy_slots.rise(at);
             let ended = self.run_jobs(&mut **engine, jobs, start);
             self.metrics.busy_slots.fall(ended);
+            before = ended.saturating_duration_since(at);
         }
     }
 }

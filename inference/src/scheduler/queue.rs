@@ -29,6 +29,42 @@ pub enum Full {
     Closed,
 }
 
+/// Whether an item goes with those that were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It goes with them.
+    Joins,
+    /// It does not; one behind it may.
+    Stays,
+    /// No other does.
+    Full,
+}
+
+/// What was taken out of a queue.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Popped<T> {
+    /// The oldest item and those that go with it, in order.
+    pub taken: Vec<T>,
+    /// Items that are left.
+    pub left: usize,
+    /// Whether there was nothing at first.
+    pub has_waited: bool,
+}
+
+/// Takes the first item of a list and those that go with what is taken so far; the list keeps its order.
+pub fn take<T>(waiting: &mut VecDeque<T>, fit: impl Fn(&[T], &T) -> Fit) -> Vec<T> {
+    let mut taken = Vec::from_iter(waiting.pop_front());
+    let mut at = 0;
+    while let Some(next) = waiting.get(at) {
+        match fit(&taken, next) {
+            Fit::Joins => taken.extend(waiting.remove(at)),
+            Fit::Stays => at += 1,
+            Fit::Full => break,
+        }
+    }
+    taken
+}
+
 impl<T> Queue<T> {
     /// An empty queue for at most `limit` items. `on_front` hears of the oldest item whenever that
     /// is another one; it must neither wait nor panic.
@@ -70,27 +106,25 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// The oldest item and those that join what is taken so far, in order, and how many are left;
-    /// waits for one. `None` once the queue is closed and empty.
-    pub fn pop(&self, joins: impl Fn(&[T], &T) -> bool) -> Option<(Vec<T>, usize)> {
+    /// The oldest item and those that go with it; waits for one. `None` once the queue is closed and
+    /// empty.
+    pub fn pop(&self, fit: impl Fn(&[T], &T) -> Fit) -> Option<Popped<T>> {
         let mut state = self.lock();
+        let mut has_waited = false;
         loop {
-            if let Some(first) = state.waiting.pop_front() {
-                let mut taken = vec![first];
-                let mut at = 0;
-                while let Some(next) = state.waiting.get(at) {
-                    if joins(&taken, next) {
-                        taken.extend(state.waiting.remove(at));
-                    } else {
-                        at += 1;
-                    }
-                }
+            if !state.waiting.is_empty() {
+                let taken = take(&mut state.waiting, fit);
                 (self.on_front)(state.waiting.front());
-                return Some((taken, state.waiting.len()));
+                return Some(Popped {
+                    taken,
+                    left: state.waiting.len(),
+                    has_waited,
+                });
             }
             if state.closed {
                 return None;
             }
+            has_waited = true;
             state = self
                 .filled
                 .wait(state)
@@ -126,6 +160,14 @@ mod tests {
 
     use super::*;
 
+    fn popped(taken: &[i32], left: usize) -> Popped<i32> {
+        Popped {
+            taken: taken.to_vec(),
+            left,
+            has_waited: false,
+        }
+    }
+
     #[test]
     fn refuses_above_the_limit_and_hands_out_the_rest_after_closing() {
         let queue = Queue::new(2, |_| {});
@@ -134,10 +176,10 @@ mod tests {
         assert_eq!(queue.push(3), Err((Full::AtLimit, 3)));
         queue.close();
         assert_eq!(queue.push(4), Err((Full::Closed, 4)));
-        let pop = || queue.pop(|_, _| false);
+        let pop = || queue.pop(|_, _| Fit::Full);
         assert_eq!(
             (pop(), pop(), pop()),
-            (Some((vec![1], 1)), Some((vec![2], 0)), None)
+            (Some(popped(&[1], 1)), Some(popped(&[2], 0)), None)
         );
     }
 
@@ -147,11 +189,35 @@ mod tests {
         for item in [1, 4, 3, 6, 5, 7] {
             queue.push(item).unwrap();
         }
-        let odd_up_to_three =
-            |taken: &[i32], next: &i32| taken.len() < 3 && (taken[0] - next) % 2 == 0;
-        assert_eq!(queue.pop(odd_up_to_three), Some((vec![1, 3, 5], 3)));
-        assert_eq!(queue.pop(odd_up_to_three), Some((vec![4, 6], 1)));
-        assert_eq!(queue.pop(odd_up_to_three), Some((vec![7], 0)));
+        let alike_up_to_three = |taken: &[i32], next: &i32| match taken.len() {
+            3 => Fit::Full,
+            _ if (taken[0] - next) % 2 == 0 => Fit::Joins,
+            _ => Fit::Stays,
+        };
+        let pop = || queue.pop(alike_up_to_three);
+        assert_eq!(pop(), Some(popped(&[1, 3, 5], 3)));
+        assert_eq!(pop(), Some(popped(&[4, 6], 1)));
+        assert_eq!(pop(), Some(popped(&[7], 0)));
+    }
+
+    #[test]
+    fn who_takes_hears_whether_there_was_a_pause() {
+        let queue = Queue::new(9, |_| {});
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| queue.pop(|_, _| Fit::Full));
+            while !taker.is_finished() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                // The first has nothing to wait for any more.
+                let _ = queue.push(1);
+            }
+            assert!(taker
+                .join()
+                .unwrap()
+                .is_some_and(|popped| popped.has_waited));
+        });
+        queue.push(2).unwrap();
+        let popped = queue.pop(|_, _| Fit::Joins).unwrap();
+        assert!(!popped.has_waited);
     }
 
     #[test]
@@ -166,11 +232,11 @@ mod tests {
             queue.push(item).unwrap();
         }
         assert_eq!(since(), [Some(1)]);
-        queue.pop(|_, _| false);
+        queue.pop(|_, _| Fit::Full);
         assert_eq!(since(), [Some(2)]);
         queue.remove(|&item| item < 4);
         assert_eq!(since(), [Some(4)]);
-        queue.pop(|_, _| false);
+        queue.pop(|_, _| Fit::Full);
         assert_eq!(since(), [None]);
         queue.push(5).unwrap();
         assert_eq!(since(), [Some(5)]);

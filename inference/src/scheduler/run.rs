@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Batch};
-use super::cost::Run;
+use super::cost::{nanos, Run, INLINE_UNTIL_NANOS};
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
 use crate::clock;
 use crate::runtime::{cpu_time, Engine, RunError};
@@ -18,20 +18,26 @@ pub(super) struct Start {
     pub at: Instant,
     /// How long its oldest request has waited.
     pub waited: Duration,
+    /// How long the slot's run before took, if this one follows at once.
+    pub before: Duration,
     /// Whether the slot has been busy for long enough to show what it can do.
     pub is_busy: bool,
     /// Whether it is the slot's own thread that runs, and not an HTTP thread.
     pub is_queued: bool,
+    /// Whether the HTTP thread found as many requests as it does when it is full.
+    pub is_crowded: bool,
 }
 
 impl Start {
     /// On an HTTP thread, at once.
-    pub(super) fn here(at: Instant) -> Self {
+    pub(super) fn here(at: Instant, is_crowded: bool) -> Self {
         Self {
             at,
             waited: Duration::ZERO,
+            before: Duration::ZERO,
             is_busy: false,
             is_queued: false,
+            is_crowded,
         }
     }
 }
@@ -40,7 +46,7 @@ impl Start {
 struct Done {
     outputs: Result<Vec<Value>, RunError>,
     run: Run,
-    is_queued: bool,
+    start: Start,
     ended: Instant,
 }
 
@@ -89,7 +95,9 @@ impl Shared {
 
     fn run_each(&self, engine: &mut dyn Engine, jobs: Vec<Job>, mut start: Start) -> Instant {
         for job in jobs {
+            start.waited = start.at.saturating_duration_since(job.request.queued);
             let (ran, ended) = self.run_request(engine, &job.request, start);
+            start.before = ended.saturating_duration_since(start.at);
             start.at = ended;
             job.answer(ran);
         }
@@ -103,10 +111,7 @@ impl Shared {
         request: &Request,
         start: Start,
     ) -> (Result<Ran, SubmitError>, Instant) {
-        let batch = Batch {
-            rows: request.rows.max(1),
-            requests: 1,
-        };
+        let batch = Batch::of_one(request);
         let done = self.run_once(engine, &request.inputs, batch, start);
         self.record(&done);
         let ran = match done.outputs {
@@ -153,19 +158,24 @@ impl Shared {
             tracing::error!("a model run panicked; the slot goes on");
             Err(RunError::Panicked)
         });
-        let cpu_time = cpu.unwrap_or(passed);
-        self.metrics.run_time.increment(nanos(cpu_time));
         let run = Run {
             passed,
-            cpu_time,
+            cpu_time: cpu,
             batch,
             waited: start.waited,
+            before: start.before,
             is_busy: start.is_busy,
         };
+        // What is longer on an HTTP thread than anything that may run there was interrupted.
+        let most = match start.is_queued {
+            true => u64::MAX,
+            false => INLINE_UNTIL_NANOS * batch.requests as u64,
+        };
+        self.metrics.run_time.increment(nanos(run.cpu()).min(most));
         Done {
             outputs,
             run,
-            is_queued: start.is_queued,
+            start,
             ended,
         }
     }
@@ -173,8 +183,12 @@ impl Shared {
     /// Counts a run whose requests were answered by it.
     fn record(&self, done: &Done) {
         let run = &done.run;
-        if done.is_queued && !run.is_full(self.best_rows()) {
-            self.metrics.partial_time.increment(nanos(run.cpu_time));
+        let is_full = match done.start.is_queued {
+            true => run.is_full(self.best_rows()),
+            false => done.start.is_crowded,
+        };
+        if !is_full {
+            self.metrics.partial_time.increment(nanos(run.cpu()));
         }
         let requests = run.batch.requests;
         let latency = micros(run.passed);
@@ -212,8 +226,4 @@ impl Shared {
         let since: Duration = now.saturating_duration_since(self.born);
         self.moved_nanos.store(nanos(since), Relaxed);
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -104,6 +104,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
             one: &warm.inputs,
             capacity,
             cores: config.budget.cores(),
+            ports: config.safe_ports.clone(),
         };
         (engines, overhead) = trial::overhead(trial)?;
     }
@@ -118,7 +119,8 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
             Sharing::that_pays(capacity, overhead.unwrap_or_default())
         }
         (Batching::Auto, None, None) => Sharing::none("off: it could not be measured".to_owned()),
-    };
+    }
+    .limited(config.queue_limit);
     if let Some(capacity) = &capacity {
         metrics.run_cpus.set(capacity.cpus_per_slot);
     }
@@ -144,10 +146,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         run: warm.as_ref().map(|warm| warm.run),
         sharing: sharing.reason,
         at_capacity: capacity.map(|capacity| AtCapacity {
-            run: match sharing.rows {
-                1 => capacity.single(),
-                _ => capacity.best(),
-            },
+            run: capacity.up_to(sharing.rows),
             overhead,
         }),
         unwarmed,

@@ -7,6 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ const LARGEST_BODY: usize = 256 * 1024;
 const LONGEST_REQUEST: Duration = Duration::from_millis(100);
 /// How long those who were asked may hold on to the engines.
 const RELEASE: Duration = Duration::from_secs(20);
+/// Ports that are tried for a free one.
+const MOST_PORTS: usize = 100;
 /// A caller that waits longer for one reply gives up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -54,6 +57,8 @@ pub(super) struct Trial<'a> {
     pub(super) capacity: &'a Capacity,
     /// HTTP threads that the server will have.
     pub(super) cores: usize,
+    /// Where it may listen; on any free port where it is not said.
+    pub(super) ports: Option<RangeInclusive<u16>>,
 }
 
 /// One engine for each slot.
@@ -82,7 +87,8 @@ pub(super) fn overhead(trial: Trial<'_>) -> Result<(Engines, Option<Duration>), 
         has_independent_records: false,
         scheduler: scheduler.clone(),
     };
-    let asked = ask(model, trial.cores, &body, format);
+    let ports = trial.ports.unwrap_or(0..=0);
+    let asked = ask(model, trial.cores, ports, (&body, format));
     if asked.is_none() {
         tracing::debug!("what a request costs beside its run could not be measured");
     }
@@ -123,8 +129,14 @@ fn body(signature: &Signature, one: &[Tensor]) -> Option<(Vec<u8>, Format)> {
     Some((encoded.body, format))
 }
 
-/// CPU time of a request, the asking thread's left out.
-fn ask(model: Model, cores: usize, body: &[u8], format: Format) -> Option<Duration> {
+/// CPU time of a request, the asking thread's left out. `ports` are those it may be asked on; port 0 is
+/// any free one.
+fn ask(
+    model: Model,
+    cores: usize,
+    ports: RangeInclusive<u16>,
+    (body, format): (&[u8], Format),
+) -> Option<Duration> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
         .thread_name("trial")
@@ -154,7 +166,9 @@ fn ask(model: Model, cores: usize, body: &[u8], format: Format) -> Option<Durati
     let (open, _closed) = mpsc::channel::<()>(1);
     let address = {
         let _inside = runtime.enter();
-        let (listener, address) = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).ok()?;
+        let (listener, address) = ports
+            .take(MOST_PORTS)
+            .find_map(|port| listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok())?;
         runtime.spawn(accept(listener, app, phases, open));
         address
     };

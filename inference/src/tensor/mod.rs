@@ -262,6 +262,15 @@ impl Tensor {
         &self.data
     }
 
+    /// About how many bytes the elements take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.data {
+            Data::String(strings) => strings.iter().map(|string| 16 + string.len()).sum(),
+            data => data.len() * data.element_type().size().unwrap_or(1),
+        }
+    }
+
     /// The element type.
     #[must_use]
     pub fn element_type(&self) -> ElementType {

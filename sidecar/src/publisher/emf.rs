@@ -23,20 +23,29 @@ use scaling::window::{Period, Series};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::sendable;
+use super::stats::Stats;
 use crate::outbox::Outbox;
 
 /// Values that one metric may hold.
 const MAX_VALUES: usize = 100;
 /// Metrics that one directive may hold.
 const MAX_METRICS: usize = 100;
-/// CloudWatch takes no number beyond 2^360.
-const HIGHEST: f64 = 2.348_542_582_773_833e108;
 /// What a pipe takes in one piece.
 const LINE_BYTES: usize = 4096;
 /// How long to wait for room in a pipe that somebody has made non-blocking.
 const RETRY: Duration = Duration::from_millis(20);
 /// Lines that wait while stdout is blocked: at 10 s a period, several minutes.
 const OUTBOX_LINES: usize = 64;
+
+/// A line of a period.
+#[derive(Debug)]
+struct Part {
+    line: String,
+    /// Whether it is the period's first, and its last.
+    is_first: bool,
+    is_last: bool,
+}
 
 type Writer = Box<dyn Write + Send>;
 type Open = Box<dyn FnOnce() -> std::io::Result<Writer> + Send>;
@@ -45,28 +54,39 @@ type Open = Box<dyn FnOnce() -> std::io::Result<Writer> + Send>;
 pub(crate) struct Emf {
     namespace: String,
     dimensions: Vec<(String, String)>,
-    outbox: Arc<Outbox<String>>,
+    outbox: Arc<Outbox<Part>>,
+    stats: Arc<Stats>,
     /// Taken by the thread that the first line starts.
     open: Mutex<Option<Open>>,
 }
 
 impl Emf {
     /// Writes to the process's stdout.
-    pub(crate) fn to_stdout(namespace: &str, dimensions: &[(String, String)]) -> Self {
+    pub(crate) fn to_stdout(
+        namespace: &str,
+        dimensions: &[(String, String)],
+        stats: Arc<Stats>,
+    ) -> Self {
         // A descriptor of our own: the lock of std's stdout would make everybody wait who logs.
         let open = || {
             let own = std::io::stdout().as_fd().try_clone_to_owned()?;
             Ok(Box::new(std::fs::File::from(own)) as Writer)
         };
-        Self::new(namespace, dimensions, Box::new(open))
+        Self::new(namespace, dimensions, stats, Box::new(open))
     }
 
-    /// Writes to what `open` gives.
-    pub(crate) fn new(namespace: &str, dimensions: &[(String, String)], open: Open) -> Self {
+    /// Writes to what `open` gives, and counts the periods that it took.
+    pub(crate) fn new(
+        namespace: &str,
+        dimensions: &[(String, String)],
+        stats: Arc<Stats>,
+        open: Open,
+    ) -> Self {
         Self {
             namespace: namespace.to_owned(),
             dimensions: dimensions.to_vec(),
             outbox: Arc::new(Outbox::new(OUTBOX_LINES)),
+            stats,
             open: Mutex::new(Some(open)),
         }
     }
@@ -79,14 +99,20 @@ impl Emf {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
         {
-            let outbox = self.outbox.clone();
+            let (outbox, stats) = (self.outbox.clone(), self.stats.clone());
             let thread = std::thread::Builder::new().name("sidecar-emf".to_owned());
-            if let Err(error) = thread.spawn(move || drain(&outbox, open)) {
+            if let Err(error) = thread.spawn(move || drain(&outbox, &stats, open)) {
                 tracing::warn!(%error, "no thread for embedded metric format: its metrics are lost");
             }
         }
-        for line in lines(period, &self.namespace, &self.dimensions) {
-            self.outbox.put(line);
+        let lines = lines(period, &self.namespace, &self.dimensions);
+        let last = lines.len().saturating_sub(1);
+        for (at, line) in lines.into_iter().enumerate() {
+            self.outbox.put(Part {
+                line,
+                is_first: at == 0,
+                is_last: at == last,
+            });
         }
     }
 
@@ -114,7 +140,7 @@ impl Emf {
     }
 }
 
-fn drain(outbox: &Outbox<String>, open: Open) {
+fn drain(outbox: &Outbox<Part>, stats: &Stats, open: Open) {
     let mut writer = match open() {
         Ok(writer) => Some(LineWriter {
             writer,
@@ -125,12 +151,19 @@ fn drain(outbox: &Outbox<String>, open: Open) {
             None
         }
     };
-    while let Some(line) = outbox.take_blocking() {
+    // Whether every line of this period so far has left: not where the outbox dropped the first.
+    let mut is_whole = false;
+    while let Some(part) = outbox.take_blocking() {
         let written = writer
             .as_mut()
-            .is_some_and(|writer| writer.write(&line).is_ok());
+            .is_some_and(|writer| writer.write(&part.line).is_ok());
         if !written {
             outbox.count_drop();
+        }
+        is_whole = written && (is_whole || part.is_first);
+        if is_whole && part.is_last {
+            stats.success();
+            is_whole = false;
         }
     }
 }
@@ -316,7 +349,7 @@ fn entries(period: &Period) -> Vec<Entry> {
 
 /// A JSON number; none for what JSON cannot hold or CloudWatch does not take.
 fn number(value: f64) -> Option<Value> {
-    let value = Some(value).filter(|value| value.abs() <= HIGHEST);
+    let value = Some(value).filter(|value| sendable(*value));
     value.and_then(Number::from_f64).map(Value::Number)
 }
 

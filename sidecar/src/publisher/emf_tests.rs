@@ -174,9 +174,11 @@ fn a_blocked_writer_stalls_nobody_and_its_losses_are_counted() {
     let (writes, written) = mpsc::channel();
     let (open, leave) = mpsc::channel();
     let gate = Gate { writes, leave };
+    let stats = Arc::new(Stats::default());
     let emf = Emf::new(
         "Plimsoll",
         &dimensions(),
+        stats.clone(),
         Box::new(|| Ok(Box::new(gate) as Writer)),
     );
     let begin = Instant::now();
@@ -192,12 +194,14 @@ fn a_blocked_writer_stalls_nobody_and_its_losses_are_counted() {
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(emf.dropped(), 10);
+    assert_eq!(stats.published(), 0, "nothing has left");
     assert!(
         !emf.finish(Duration::from_millis(5)),
         "the writer is still blocked"
     );
     drop(open);
     assert!(emf.finish(Duration::from_secs(5)));
+    assert_eq!(stats.published(), 1 + OUTBOX_LINES as u64);
     let last = written.iter().last().unwrap();
     assert!(String::from_utf8(last)
         .unwrap()
@@ -209,6 +213,7 @@ fn a_writer_that_fails_costs_its_lines_only() {
     let emf = Emf::new(
         "Plimsoll",
         &dimensions(),
+        Arc::default(),
         Box::new(|| Err(std::io::Error::other("closed"))),
     );
     emf.write(&period(vec![(Metric::Invocations, Series::Counter(1))]));

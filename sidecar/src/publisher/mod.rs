@@ -4,7 +4,7 @@
 //! serving. What cannot leave is dropped, oldest first, and counted. Every change of route is one
 //! log line with its reason.
 //!
-//! - `auto`: the first period is the probe. Accepted: CloudWatch. Refused: embedded metric format,
+//! - `auto`: the first period is the probe. Accepted: CloudWatch. Refused, for whatever reason: embedded metric format,
 //!   with a new probe after 30 s, then less and less often. CloudWatch that stops working for a
 //!   minute is refused too.
 //! - `cloudwatch`: tried again with growing waits, for ever; the outbox bounds what is kept.
@@ -40,6 +40,14 @@ pub(crate) use timing::{Progress, Timing};
 
 /// Periods in a row whose answer is lost, after which `auto` leaves CloudWatch: each costs its data.
 const LOST_IN_A_ROW: u32 = 2;
+
+/// CloudWatch takes no number beyond 2^360, by whichever route.
+const HIGHEST: f64 = 2.348_542_582_773_833e108;
+
+/// True if CloudWatch takes the number.
+fn sendable(value: f64) -> bool {
+    value.abs() <= HIGHEST
+}
 
 /// What takes a period in CloudWatch's stead in tests.
 pub(crate) trait Cloud {
@@ -180,7 +188,9 @@ impl<C: Cloud> Publisher<C> {
         };
         match sent {
             Ok(()) => self.lost_in_a_row = 0,
-            Err(refusal) if refusal.is_final() => self.give_up(&refusal),
+            // Whoever takes other periods has something against this one; who never took any may be
+            // no CloudWatch at all.
+            Err(refusal) if refusal.is_final() && self.takes_others() => self.give_up(&refusal),
             Err(refusal) if refusal.is_lost() => self.lose_sight(&refusal).await,
             Err(refusal) if self.choice == RouteChoice::Auto => {
                 self.fall_back(&refusal);
@@ -283,6 +293,11 @@ impl<C: Cloud> Publisher<C> {
         }
     }
 
+    /// Whether CloudWatch is the only way, or the one that works.
+    fn takes_others(&self) -> bool {
+        self.choice != RouteChoice::Auto || self.active == Active::CloudWatch
+    }
+
     /// Leaves CloudWatch for stdout until the next probe.
     fn fall_back(&mut self, refusal: &Refusal) {
         self.probe_at = Instant::now() + self.probes.wait();
@@ -319,7 +334,6 @@ impl<C: Cloud> Publisher<C> {
         self.emf.write(period);
         let dropped = self.emf.dropped();
         if dropped == self.emf_dropped {
-            self.stats.success();
             return;
         }
         if self.emf_dropped == 0 {

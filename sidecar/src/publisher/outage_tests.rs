@@ -36,7 +36,7 @@ async fn day(choice: RouteChoice) -> (Away, Arc<Stats>, u64, usize) {
         accepted: Arc::default(),
     };
     let (page, stats) = (Page::default(), Arc::new(Stats::default()));
-    let (emf, outbox) = (page.emf(), Arc::new(Outbox::new(KEPT)));
+    let (emf, outbox) = (page.emf(&stats), Arc::new(Outbox::new(KEPT)));
     let (_stop, stopped) = watch::channel(None);
     let timing = Timing::new(10, 7);
     let publisher = Publisher::new(

@@ -68,10 +68,10 @@ impl Cloud for Hanging {
 pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Page {
-    pub(super) fn emf(&self) -> Arc<Emf> {
+    pub(super) fn emf(&self, stats: &Arc<Stats>) -> Arc<Emf> {
         let writer = self.clone();
         let open = Box::new(|| Ok(Box::new(writer) as _));
-        Arc::new(Emf::new("Plimsoll", &[], open))
+        Arc::new(Emf::new("Plimsoll", &[], stats.clone(), open))
     }
 
     pub(super) fn lines(&self) -> usize {
@@ -148,8 +148,8 @@ fn publish_with<C: Cloud>(
     change: impl FnOnce(Publisher<C>) -> Publisher<C>,
 ) -> (Arc<Stats>, u64, usize) {
     let page = Page::default();
-    let emf = page.emf();
     let stats = Arc::new(Stats::default());
+    let emf = page.emf(&stats);
     let outbox = Arc::new(Outbox::new(4));
     for period in periods {
         outbox.put(period.into());
@@ -216,6 +216,7 @@ fn auto_takes_embedded_format_when_the_probe_is_refused_and_does_not_ask_again_a
         Refusal::Unreachable(String::new()),
         Refusal::Timeout,
         Refusal::Internal(String::new()),
+        Refusal::Invalid(String::new()),
     ];
     for refusal in reasons {
         let cloud = Scripted::new([Some(refusal.clone())]);
@@ -373,29 +374,25 @@ fn after_a_freeze_the_connection_is_new_and_a_first_failure_does_not_count() {
         static NOW: AtomicU64 = AtomicU64::new(0);
         Duration::from_secs(NOW.fetch_add(60, Ordering::Relaxed))
     }
-    let fails = [None, Some(Refusal::Unreachable(String::new()))];
-    let cloud = Scripted::new(fails);
-    let (_stop, stopped) = watch::channel(None);
-    let outcome = publish_with(
-        RouteChoice::Auto,
-        cloud.clone(),
-        (1..=2).map(period).collect(),
-        QUICK,
-        stopped,
-        |publisher| publisher.with_clock(minutes),
-    );
-    assert_eq!((cloud.accepted(), outcome.0.failures()), (vec![1, 2], 0));
+    let publish = |cloud: &Scripted| {
+        let (_stop, stopped) = watch::channel(None);
+        let periods = (1..=2).map(period).collect();
+        let (stats, ..) = publish_with(
+            RouteChoice::Auto,
+            cloud.clone(),
+            periods,
+            QUICK,
+            stopped,
+            |publisher| publisher.with_clock(minutes),
+        );
+        stats
+    };
+    let cloud = Scripted::new([None, Some(Refusal::Unreachable(String::new()))]);
+    let stats = publish(&cloud);
+    assert_eq!((cloud.accepted(), stats.failures()), (vec![1, 2], 0));
     assert_eq!(*cloud.connections.lock().unwrap(), 2);
     // What may have arrived is not sent again, frozen or not.
     let cloud = Scripted::new([None, Some(Refusal::Lost(String::new()))]);
-    let (_stop, stopped) = watch::channel(None);
-    publish_with(
-        RouteChoice::Auto,
-        cloud.clone(),
-        (1..=2).map(period).collect(),
-        QUICK,
-        stopped,
-        |publisher| publisher.with_clock(minutes),
-    );
+    publish(&cloud);
     assert_eq!(cloud.accepted(), [1]);
 }

@@ -235,6 +235,7 @@ mod tests {
     #[test]
     fn unknown_names_and_wrong_kinds_are_accepted_and_ignored() {
         let recorder = Recorder::new();
+        let known = recorder.instruments.counters.len();
         for i in 0..1000 {
             recorder
                 .register_counter(&format!("unknown{i}").into(), &METADATA)
@@ -249,7 +250,7 @@ mod tests {
         recorder
             .register_gauge(&"Concurrency".into(), &METADATA)
             .set(1.0);
-        assert_eq!(recorder.instruments.counters.len(), 7);
+        assert_eq!(recorder.instruments.counters.len(), known);
         assert_eq!(recorder.counter("Invocations").unwrap().total(), 0);
         assert_eq!(recorder.level("Concurrency").unwrap().cut().level, 0);
     }

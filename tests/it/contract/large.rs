@@ -1,10 +1,10 @@
 //! J. Asynchronous endpoints: very large bodies, very long runs.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::bodies::{last_f32s, npy_head};
+use crate::support::cgroup::{Group, Limits};
 use crate::support::{http, Connection, Server};
 
 const MB: usize = 1024 * 1024;
@@ -54,37 +54,6 @@ fn case_117_a_body_of_600_mb_is_served_in_less_than_4_times_its_size() {
     assert!(peak < 4 * BODY as u64, "{} MB", peak / MB as u64);
 }
 
-/// A CPU controller's folder that gives the processes in it this share of a CPU.
-struct Share(PathBuf);
-
-impl Share {
-    /// None where none can be made.
-    fn of_a_cpu(percent: u32) -> Option<Self> {
-        let name = format!("plimsoll-share-{}", std::process::id());
-        let (v1, v2) = (Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup"));
-        let quota = percent * 1000;
-        let (folder, file, value) = if v1.join("cpu.cfs_quota_us").exists() {
-            (v1.join(name), "cpu.cfs_quota_us", quota.to_string())
-        } else {
-            (v2.join(name), "cpu.max", format!("{quota} 100000"))
-        };
-        std::fs::create_dir(&folder).ok()?;
-        let share = Self(folder);
-        std::fs::write(share.0.join(file), value).ok()?;
-        Some(share)
-    }
-
-    fn take_in(&self, process: u32) -> bool {
-        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).is_ok()
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
 /// A run of just over a minute, or of 5 minutes if `PLIMSOLL_TEST_LONG=1`. With a small share of a
 /// CPU, so that it takes its time and leaves the other tests theirs.
 #[test]
@@ -95,7 +64,10 @@ fn case_118_a_run_may_take_longer_than_60_seconds() {
         Duration::from_secs(63)
     };
     // Dropped after the server, when it is empty.
-    let share = Share::of_a_cpu(15);
+    let share = Group::new(&Limits {
+        cpu_percent: Some(15),
+        ..Limits::default()
+    });
     let mut server = Server::on("busy")
         .env("PLIMSOLL_SLOTS", "1")
         .env("SAGEMAKER_MODEL_SERVER_TIMEOUT", "3600")

@@ -79,11 +79,7 @@ fn case_125_ten_requests_count_as_ten() {
 
 #[test]
 fn case_126_embedded_metric_format_says_the_same_on_stdout() {
-    let mut server = Server::on("sum4")
-        .env("PLIMSOLL_METRICS_ROUTE", "emf")
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
-        .ready();
+    let mut server = Server::on("sum4").publishing_emf().ready();
     assert_eq!(server.get("/ping").status, 200);
     for _ in 0..12 {
         assert_eq!(server.invoke("text/csv", "1,2,3,4").status, 200);
@@ -110,9 +106,7 @@ fn case_127_without_network_and_credentials_stdout_needs_neither() {
     // Every attempt would leave a trace: a packet to where nobody forwards it.
     network.route_everything_nowhere();
     let mut server = Server::on("sum4")
-        .env("PLIMSOLL_METRICS_ROUTE", "emf")
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+        .publishing_emf()
         .without("AWS_EC2_METADATA_DISABLED")
         .in_network(&network)
         .ready();

@@ -87,8 +87,7 @@ fn case_004_no_other_port_lies_outside_the_safe_range() {
         .env("SAGEMAKER_BIND_TO_PORT", "9123")
         .env("SAGEMAKER_SAFE_PORT_RANGE", "25000-25999")
         // Whatever publishes might listen too.
-        .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-        .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+        .of_an_endpoint()
         .in_network(&network)
         .ready();
     assert_eq!(server.get("/ping").status, 200);

@@ -123,6 +123,13 @@ impl Group {
         ["sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
     }
 
+    /// Takes a process in that runs already. Whether it could.
+    pub fn take_in(&self, process: u32) -> bool {
+        let enter =
+            |folder: &PathBuf| std::fs::write(folder.join("cgroup.procs"), process.to_string());
+        self.folders.iter().all(|folder| enter(folder).is_ok())
+    }
+
     /// Memory in use less the file cache that can go at once, by the group's own files.
     pub fn working_set(&self) -> u64 {
         let (file, inactive) = if self.is_v1 {

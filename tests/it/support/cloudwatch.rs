@@ -56,8 +56,7 @@ impl CloudWatch {
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
-            .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+            .of_an_endpoint()
     }
 
     /// Calls that were accepted and refused so far.

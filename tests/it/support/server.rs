@@ -113,6 +113,17 @@ impl Start {
         self
     }
 
+    /// With the dimensions of its metrics said, which it would otherwise have from SageMaker.
+    pub fn of_an_endpoint(self) -> Self {
+        self.env("PLIMSOLL_ENDPOINT_NAME", "endpoint")
+            .env("PLIMSOLL_VARIANT_NAME", "AllTraffic")
+    }
+
+    /// Publishing to stdout, in the embedded metric format.
+    pub fn publishing_emf(self) -> Self {
+        self.of_an_endpoint().env("PLIMSOLL_METRICS_ROUTE", "emf")
+    }
+
     /// Leaves a variable of its environment out.
     pub fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);

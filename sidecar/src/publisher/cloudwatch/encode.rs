@@ -9,12 +9,12 @@ use scaling::catalogue::Unit;
 use scaling::histogram::VALUES_PER_DATUM;
 use scaling::window::{Period, Series};
 
+use crate::publisher::sendable;
+
 /// Datums that one call may hold.
 const CALL_DATUMS: usize = 1000;
 /// Bytes that one call may hold, before compression; the limit is 1 MB.
 const CALL_BYTES: usize = 900_000;
-/// CloudWatch refuses numbers beyond 2^360.
-const HIGHEST: f64 = 2.348_542_582_773_833e108;
 
 /// The dimensions in CloudWatch's type.
 pub(crate) fn dimensions(pairs: &[(String, String)]) -> Vec<Dimension> {
@@ -89,11 +89,6 @@ fn distinct(readings: &[(f64, u64)]) -> Vec<(f64, u64)> {
         same
     });
     values
-}
-
-/// True if CloudWatch takes the number.
-fn sendable(value: f64) -> bool {
-    value.abs() <= HIGHEST
 }
 
 /// The datums in portions that one call each may hold.
