@@ -5,8 +5,12 @@
 //! were captured on the way.
 
 use std::io::Read;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use inference::telemetry::{SchedulerMetrics, Source};
 use scaling::catalogue::Metric;
 use serde_json::Value;
 
@@ -274,7 +278,7 @@ fn round_trip(cloudwatch: &CloudWatch) -> Vec<Metric> {
 #[test]
 fn every_metric_is_read_back_as_it_was_sent() {
     let of_gpus = [Metric::GPUUtilization, Metric::GPUMemoryUtilization];
-    // The server's own share of time on a GPU needs runs on one.
+    // The server's own share of time on a GPU needs runs on one: the next test.
     let mut expected = vec![Metric::GPUBusy];
     let group = Group::new(&Limits {
         cpu_percent: Some(100),
@@ -315,6 +319,63 @@ fn every_metric_is_read_back_as_it_was_sent() {
         expected.sort_unstable();
         assert_eq!(absent, expected, "{}", server.log());
     }
+}
+
+/// Names the process that is the sidecar alone.
+const ALONE: &str = "THE_SIDECAR_ALONE";
+
+/// A sidecar that hears what a server says whose model runs on a GPU: 0.6 s of about 1.2 s.
+fn half_busy_on_a_gpu() {
+    let recorder = sidecar::Recorder::new();
+    let scheduler = SchedulerMetrics::register(Source {
+        recorder: &recorder,
+        epoch: recorder.epoch(),
+    });
+    scheduler.gpu_slots.set(1.0);
+    let config = sidecar::Config {
+        route: sidecar::RouteChoice::CloudWatch,
+        dimensions: [("EndpointName", "endpoint"), ("VariantName", "AllTraffic")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        ..sidecar::Config::default()
+    };
+    let begin = Arc::new(AtomicBool::new(true));
+    let sidecar = sidecar::start(config, recorder.clone(), begin).expect("it starts");
+    for _ in 0..6 {
+        scheduler.gpu_runs.enter(Instant::now());
+        std::thread::sleep(Duration::from_millis(100));
+        scheduler.gpu_runs.leave(Instant::now());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    sidecar.stop(Duration::from_secs(10));
+}
+
+#[test]
+fn the_share_of_time_on_a_gpu_is_read_back_too() {
+    if std::env::var_os(ALONE).is_some() {
+        return half_busy_on_a_gpu();
+    }
+    let cloudwatch = CloudWatch::start();
+    let own = std::env::current_exe().expect("the tests' own binary");
+    let output = Command::new(own)
+        .args([
+            "--exact",
+            "publishing::the_share_of_time_on_a_gpu_is_read_back_too",
+        ])
+        .env(ALONE, "1")
+        .envs(cloudwatch.environment())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let rows = cloudwatch.read_back(NAMESPACE);
+    let busy = rows
+        .iter()
+        .find(|row| row["metric"] == Metric::GPUBusy.name())
+        .unwrap_or_else(|| panic!("{rows:#?}"));
+    assert_eq!(busy["unit"], "Percent", "{busy}");
+    let (sum, samples) = (busy["Sum"].as_f64(), busy["SampleCount"].as_f64());
+    let mean = sum.expect("a sum") / samples.expect("a count");
+    assert!((20.0..=80.0).contains(&mean), "{busy}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Gathering {
     largest: AtomicU64,
 }
 
+/// A wake-up of so many is as cheap for each of them as they get.
+const CROWD: usize = 8;
 /// The unit of [`Gathering::largest`], and how many wake-ups it takes to forget one.
 const WAKE_UP: u64 = 1 << 16;
 
@@ -50,14 +52,14 @@ impl Gathering {
 
     /// Whether a wake-up that brought so many requests is one of a thread that is full: what a request
     /// costs falls with their number, so that a thread can be busy all the time at half of what it can
-    /// do. How many there can be depends on the callers' connections, so the largest wake-up lately
-    /// stands for that.
+    /// do. How many there can be depends on the callers' connections; where those are few, the largest
+    /// wake-up lately stands for that.
     fn is_crowded(&self, requests: usize) -> bool {
         let own = requests as u64 * WAKE_UP;
         let before = self.largest.load(Relaxed);
         let largest = own.max(before - before / WAKE_UP);
         self.largest.store(largest, Relaxed);
-        2 * own >= largest
+        requests >= CROWD || 2 * own >= largest
     }
 
     /// Joins; whether this one is the first, and so leads.
@@ -178,9 +180,14 @@ mod tests {
     fn a_wake_up_is_crowded_beside_the_largest_lately() {
         let gathering = Gathering::default();
         assert!(gathering.is_crowded(1), "nothing larger was seen");
-        assert!(gathering.is_crowded(40));
-        assert!(!gathering.is_crowded(19));
-        assert!(gathering.is_crowded(20));
+        assert!(gathering.is_crowded(12));
+        assert!(!gathering.is_crowded(5));
+        assert!(gathering.is_crowded(6));
+        assert!(gathering.is_crowded(100));
+        assert!(
+            gathering.is_crowded(CROWD),
+            "more would not make it cheaper"
+        );
         // Callers with fewer connections come in their stead.
         for _ in 0..10 * WAKE_UP {
             gathering.is_crowded(2);

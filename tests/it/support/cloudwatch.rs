@@ -49,14 +49,21 @@ impl CloudWatch {
         }
     }
 
-    /// Points a server at it, with a region and keys that mean nothing.
+    /// What points AWS's SDKs at it, with a region and keys that mean nothing.
+    pub fn environment(&self) -> [(&str, &str); 4] {
+        [
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", &self.url),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]
+    }
+
+    /// Points a server at it.
     pub fn for_server(&self, start: Start) -> Start {
-        start
-            .env("AWS_ENDPOINT_URL_CLOUDWATCH", &self.url)
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .of_an_endpoint()
+        let pointed = |start: Start, (name, value)| start.env(name, value);
+        let environment = self.environment().into_iter();
+        environment.fold(start, pointed).of_an_endpoint()
     }
 
     /// Calls that were accepted and refused so far.
