@@ -8,6 +8,7 @@ pub mod loadtest;
 pub mod logging;
 pub mod serve;
 pub mod settings;
+pub mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Serve,
     /// Send load to a URL at a fixed rate and report what came back.
     Loadtest(loadtest::Args),
+    /// Replay a scaling configuration and show what Application Auto Scaling would have done.
+    Simulate(simulate::Args),
 }
 
 /// Runs the command that these arguments name.
@@ -43,6 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Serve => serve::run(),
             Command::Loadtest(args) => loadtest::run(args),
+            Command::Simulate(args) => simulate::run(&args),
         },
         Err(error) => {
             let asked = matches!(

@@ -7,11 +7,17 @@
 //! a [`window`] rolls the frames up to a publishing period, [`histogram`] keeps distributions
 //! mergeable, [`level`] keeps what goes up and down, and [`signal`] computes the offered load.
 //! [`bill`] is what publishing them costs.
+//!
+//! [`policy`] holds scaling configuration as AWS spells it, [`expression`] its metric math, and
+//! [`simulate`] what Application Auto Scaling would do with both.
 
 pub mod bill;
 pub mod catalogue;
+pub mod expression;
 pub mod frame;
 pub mod histogram;
 pub mod level;
+pub mod policy;
 pub mod signal;
+pub mod simulate;
 pub mod window;

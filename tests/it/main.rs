@@ -36,5 +36,7 @@ mod metrics_page;
 mod publishing;
 mod scrape;
 // The house: who imports whom, and documents that match the code.
+mod simulate;
+
 mod documents;
 mod layers;

@@ -135,7 +135,9 @@ impl MetricAlarm {
     /// A field that `PutMetricAlarm` would refuse.
     pub fn check(&self) -> Result<(), Invalid> {
         let period = self.period;
-        if !(matches!(period, 10 | 30) || period > 0 && period.is_multiple_of(60) && period <= 86_400) {
+        if !(matches!(period, 10 | 30)
+            || period > 0 && period.is_multiple_of(60) && period <= 86_400)
+        {
             return Err(Invalid::new(
                 "Period",
                 format!("{period} s; expected 10, 30 or a multiple of 60, up to a day"),

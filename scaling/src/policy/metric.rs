@@ -128,7 +128,10 @@ pub struct MetricName {
 pub(super) fn formula(queries: &[MetricQuery]) -> Result<Expression, Invalid> {
     for (at, query) in queries.iter().enumerate() {
         let is_id = query.id.starts_with(|c: char| c.is_ascii_lowercase())
-            && query.id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            && query
+                .id
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_id {
             return Err(Invalid::new(
                 format!("Metrics[{at}].Id"),

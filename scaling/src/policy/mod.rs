@@ -108,7 +108,8 @@ impl ScalingPolicy {
     /// # Errors
     /// It is missing, there is another one, or something in it would be refused.
     pub fn rule(&self) -> Result<Rule<'_>, Invalid> {
-        let is_named = !self.policy_name.trim().is_empty() && self.policy_name.chars().count() <= 256;
+        let is_named =
+            !self.policy_name.trim().is_empty() && self.policy_name.chars().count() <= 256;
         if !is_named {
             return Err(Invalid::new(
                 "PolicyName",

@@ -151,7 +151,10 @@ impl CustomizedMetric {
                 if !STATISTICS.contains(&stat) {
                     return Err(Invalid::new(
                         "Statistic",
-                        format!("{stat:?} is none; expected one of {}", STATISTICS.join(", ")),
+                        format!(
+                            "{stat:?} is none; expected one of {}",
+                            STATISTICS.join(", ")
+                        ),
                     ));
                 }
                 Ok(Expression::Metric(MetricStat {

@@ -7,8 +7,8 @@ use super::series::Series;
 use super::World;
 use crate::expression::Expression;
 use crate::policy::{
-    AdjustmentType, Aggregation, Comparison, Invalid, MetricAlarm, Missing, Rule, ScalableTarget,
-    ScalableTargetAction, ScalingPolicy, StepScaling, TargetTracking,
+    AdjustmentType, Aggregation, Comparison, Invalid, MetricAlarm, MetricStat, Missing, Rule,
+    ScalableTarget, ScalableTargetAction, ScalingPolicy, StepScaling, TargetTracking,
 };
 
 /// What an autoscaler is set up with.
@@ -180,15 +180,21 @@ impl Autoscaler {
     fn add_policy(&mut self, document: &ScalingPolicy) -> Result<(), Invalid> {
         let name = &document.policy_name;
         if self.policies.iter().any(|(other, _)| other == name) {
-            return Err(Invalid::new("PolicyName", format!("{name:?} is used twice")));
+            return Err(Invalid::new(
+                "PolicyName",
+                format!("{name:?} is used twice"),
+            ));
         }
         let policy = self.policies.len();
         match document.rule()? {
-            Rule::Step(step) => self.policies.push((name.clone(), Policy::Step(step.clone()))),
+            Rule::Step(step) => self
+                .policies
+                .push((name.clone(), Policy::Step(step.clone()))),
             Rule::TargetTracking(tracking) => {
                 let (metric, period) = tracking.metric()?;
                 let taken = self.watches.iter().any(|watch| {
-                    matches!(watch.role, Role::High(_)) && self.series[watch.series].metric == metric
+                    matches!(watch.role, Role::High(_))
+                        && self.series[watch.series].metric == metric
                 });
                 if taken {
                     return Err(Invalid::new(
@@ -206,7 +212,12 @@ impl Autoscaler {
                 let high = (Comparison::Above, target, self.options.high_points);
                 let low_threshold = self.options.low_factor * target;
                 let low = (Comparison::Below, low_threshold, low_points);
-                self.watch(format!("{name}-AlarmHigh"), Role::High(policy), series, high);
+                self.watch(
+                    format!("{name}-AlarmHigh"),
+                    Role::High(policy),
+                    series,
+                    high,
+                );
                 if tracking.scales_in() {
                     self.watch(format!("{name}-AlarmLow"), Role::Low(policy), series, low);
                 }
@@ -227,7 +238,11 @@ impl Autoscaler {
             .filter(|&policy| alarm.calls(&self.policies[policy].0))
             .collect();
         if called.len() < alarm.alarm_actions.len() {
-            let names: Vec<&str> = self.policies.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = self
+                .policies
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
             return Err(Invalid::new(
                 "AlarmActions",
                 format!(
@@ -309,6 +324,16 @@ impl Autoscaler {
         });
     }
 
+    /// Every metric that it asks for.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<&MetricStat> {
+        let mut found = Vec::new();
+        for series in &self.series {
+            series.metric.metrics(&mut found);
+        }
+        found
+    }
+
     /// Capacity in service.
     #[must_use]
     pub fn capacity(&self) -> u32 {
@@ -316,12 +341,7 @@ impl Autoscaler {
     }
 
     /// Goes on until this instant, and through it.
-    pub fn run(
-        &mut self,
-        world: &mut impl World,
-        until: u64,
-        on_event: &mut impl FnMut(Event),
-    ) {
+    pub fn run(&mut self, world: &mut impl World, until: u64, on_event: &mut impl FnMut(Event)) {
         while self.now < until {
             let next = self.next_instant().min(until);
             world.pass(self.now, next, self.capacity);
@@ -477,7 +497,9 @@ impl Autoscaler {
                 });
             }
             let watch = &mut self.watches[at];
-            let is_time = watch.called.is_none_or(|called| now >= called + CALLS_EVERY);
+            let is_time = watch
+                .called
+                .is_none_or(|called| now >= called + CALLS_EVERY);
             if state == State::Alarm && is_time {
                 watch.called = Some(now);
                 calling.push(at);
@@ -589,9 +611,7 @@ impl Autoscaler {
         let value = step.aggregation().of(&self.values(watch))?;
         let adjustment = step.adjustment(value - watch.threshold, watch.comparison.side())?;
         let grows = match step.adjustment_type {
-            AdjustmentType::ExactCapacity => {
-                i64::from(adjustment).cmp(&i64::from(self.desired()))
-            }
+            AdjustmentType::ExactCapacity => i64::from(adjustment).cmp(&i64::from(self.desired())),
             _ => adjustment.cmp(&0),
         };
         let (direction, base) = match grows {

@@ -114,7 +114,10 @@ impl Options {
             ));
         }
         if self.scale_in_cap == Some(0) {
-            return Err(Invalid::new("scale_in_cap", "0; expected at least 1, or none"));
+            return Err(Invalid::new(
+                "scale_in_cap",
+                "0; expected at least 1, or none",
+            ));
         }
         Ok(())
     }

@@ -40,7 +40,9 @@ impl Series {
             return;
         }
         let start = now - self.period;
-        let value = self.metric.next(&mut |metric| world.value(metric, start, now));
+        let value = self
+            .metric
+            .next(&mut |metric| world.value(metric, start, now));
         if self.kept.len() == self.keep {
             self.kept.pop_front();
         }
