@@ -191,6 +191,11 @@ async fn a_streamed_reply_is_one_request_until_its_end() {
     let whole = format!("{}{rows}", head("application/jsonlines", rows.len()));
     let reply = test.send(&[&whole]).await;
     assert!(reply.contains("chunked"), "{reply}");
+    // It is counted once its last part has left, which the caller may see first.
+    let begun = Instant::now();
+    while test.seen.values("RequestLatency").is_empty() && begun.elapsed().as_secs() < 5 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(test.seen.values("RequestLatency").len(), 1);
     assert_eq!(test.seen.values("InferenceLatency").len(), 3);
     assert_eq!(level(test.seen.counter("Concurrency")), 0);
