@@ -1,73 +1,20 @@
 //! The scaling loop: `scaling.md` 8, the order of an instant and rules B to F.
 
-use super::alarm::{Points, State};
+use super::alarm::State;
 use super::event::{Event, Reason, Status, What};
 use super::options::{CooldownBase, Options, ValueUsed};
 use super::series::Series;
+use super::setup::Scheduled;
+use super::watch::{Role, Watch};
 use super::World;
-use crate::expression::Expression;
 use crate::policy::{
-    AdjustmentType, Aggregation, Comparison, Invalid, MetricAlarm, MetricStat, Missing, Rule,
-    ScalableTarget, ScalableTargetAction, ScalingPolicy, StepScaling, TargetTracking,
+    AdjustmentType, Aggregation, MetricStat, ScalableTarget, ScalableTargetAction, StepScaling,
+    TargetTracking,
 };
-
-/// What an autoscaler is set up with.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Bounds.
-    pub target: ScalableTarget,
-    /// In service at time 0.
-    pub capacity: u32,
-    /// Policies, by distinct names.
-    pub policies: Vec<ScalingPolicy>,
-    /// Alarms that step policies answer.
-    pub alarms: Vec<MetricAlarm>,
-    /// Scheduled actions, in any order.
-    pub scheduled: Vec<Scheduled>,
-    /// Switches.
-    pub options: Options,
-}
-
-/// A scheduled action, once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scheduled {
-    /// Its name.
-    pub name: String,
-    /// When, in seconds.
-    pub at: u64,
-    /// What it sets.
-    pub action: ScalableTargetAction,
-}
-
-/// Who an alarm calls.
-#[derive(Debug, Clone)]
-enum Role {
-    /// Target tracking's own, which adds.
-    High(usize),
-    /// Target tracking's own, which removes.
-    Low(usize),
-    /// These step policies.
-    Step(Vec<usize>),
-}
-
-/// An alarm.
-#[derive(Debug, Clone)]
-struct Watch {
-    name: String,
-    role: Role,
-    series: usize,
-    comparison: Comparison,
-    threshold: f64,
-    points: Points,
-    missing: Missing,
-    state: State,
-    /// When it last called, since it began to ring.
-    called: Option<u64>,
-}
 
 /// A policy.
 #[derive(Debug, Clone)]
-enum Policy {
+pub(super) enum Policy {
     Tracking(TargetTracking),
     Step(StepScaling),
 }
@@ -89,7 +36,7 @@ struct Cooldown {
 
 /// A change of capacity that is under way.
 #[derive(Debug, Clone)]
-struct Activity {
+pub(super) struct Activity {
     from: u32,
     to: u32,
     due: u64,
@@ -108,222 +55,27 @@ struct Proposal {
 /// Application Auto Scaling with CloudWatch's alarms, for one target.
 #[derive(Debug, Clone)]
 pub struct Autoscaler {
-    options: Options,
-    target: ScalableTarget,
-    policies: Vec<(String, Policy)>,
-    watches: Vec<Watch>,
-    series: Vec<Series>,
+    pub(super) options: Options,
+    pub(super) target: ScalableTarget,
+    pub(super) policies: Vec<(String, Policy)>,
+    pub(super) watches: Vec<Watch>,
+    pub(super) series: Vec<Series>,
     /// The next one last.
-    scheduled: Vec<Scheduled>,
-    now: u64,
-    capacity: u32,
-    activities: Vec<Activity>,
+    pub(super) scheduled: Vec<Scheduled>,
+    pub(super) now: u64,
+    pub(super) capacity: u32,
+    pub(super) activities: Vec<Activity>,
     /// A scale-out cooldown's end, and the capacity before it.
-    out_cooldown: Option<(u64, u32)>,
-    in_cooldown_until: u64,
+    pub(super) out_cooldown: Option<(u64, u32)>,
+    pub(super) in_cooldown_until: u64,
     /// Since they were last handed out.
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
 }
 
-/// An alarm calls again after so long while it rings.
-const CALLS_EVERY: u64 = 60;
 /// Short of a whole instance by so little is rounding.
 const ROUNDING: f64 = 1e-9;
 
 impl Autoscaler {
-    /// An autoscaler at time 0.
-    ///
-    /// # Errors
-    /// A document that AWS would refuse, a capacity out of bounds, or documents that contradict one
-    /// another.
-    pub fn new(setup: Setup) -> Result<Self, Invalid> {
-        setup.options.check().map_err(|e| e.within("options"))?;
-        setup.target.check().map_err(|e| e.within("target"))?;
-        let (min, max) = (setup.target.min_capacity, setup.target.max_capacity);
-        if !(min..=max).contains(&setup.capacity) {
-            return Err(Invalid::new(
-                "capacity",
-                format!("{}; expected {min} to {max}", setup.capacity),
-            ));
-        }
-        let mut scheduled = setup.scheduled;
-        scheduled.sort_by_key(|one| std::cmp::Reverse(one.at));
-        check_bounds(setup.target, &scheduled)?;
-        let mut scaler = Self {
-            options: setup.options,
-            target: setup.target,
-            policies: Vec::new(),
-            watches: Vec::new(),
-            series: Vec::new(),
-            scheduled,
-            now: 0,
-            capacity: setup.capacity,
-            activities: Vec::new(),
-            out_cooldown: None,
-            in_cooldown_until: 0,
-            events: Vec::new(),
-        };
-        for (at, document) in setup.policies.iter().enumerate() {
-            scaler
-                .add_policy(document)
-                .map_err(|error| error.within(&format!("policies[{at}]")))?;
-        }
-        for (at, alarm) in setup.alarms.iter().enumerate() {
-            scaler
-                .add_alarm(alarm)
-                .map_err(|error| error.within(&format!("alarms[{at}]")))?;
-        }
-        scaler.check_calls()?;
-        Ok(scaler)
-    }
-
-    fn add_policy(&mut self, document: &ScalingPolicy) -> Result<(), Invalid> {
-        let name = &document.policy_name;
-        if self.policies.iter().any(|(other, _)| other == name) {
-            return Err(Invalid::new(
-                "PolicyName",
-                format!("{name:?} is used twice"),
-            ));
-        }
-        let policy = self.policies.len();
-        match document.rule()? {
-            Rule::Step(step) => self
-                .policies
-                .push((name.clone(), Policy::Step(step.clone()))),
-            Rule::TargetTracking(tracking) => {
-                let (metric, period) = tracking.metric()?;
-                let taken = self.watches.iter().any(|watch| {
-                    matches!(watch.role, Role::High(_))
-                        && self.series[watch.series].metric == metric
-                });
-                if taken {
-                    return Err(Invalid::new(
-                        "TargetTrackingScalingPolicyConfiguration",
-                        "another policy tracks the same metric; expected a metric of its own for each",
-                    ));
-                }
-                let series = self.series(metric, period);
-                let low_points = match (self.options.low_points, period < 60) {
-                    (Some(points), _) => points,
-                    (None, false) => 15,
-                    (None, true) => 90,
-                };
-                let target = tracking.target_value;
-                let high = (Comparison::Above, target, self.options.high_points);
-                let low_threshold = self.options.low_factor * target;
-                let low = (Comparison::Below, low_threshold, low_points);
-                self.watch(
-                    format!("{name}-AlarmHigh"),
-                    Role::High(policy),
-                    series,
-                    high,
-                );
-                if tracking.scales_in() {
-                    self.watch(format!("{name}-AlarmLow"), Role::Low(policy), series, low);
-                }
-                let policy = Policy::Tracking(tracking.clone());
-                self.policies.push((name.clone(), policy));
-            }
-        }
-        Ok(())
-    }
-
-    fn add_alarm(&mut self, alarm: &MetricAlarm) -> Result<(), Invalid> {
-        alarm.check()?;
-        let name = &alarm.alarm_name;
-        if self.watches.iter().any(|other| other.name == *name) {
-            return Err(Invalid::new("AlarmName", format!("{name:?} is used twice")));
-        }
-        let called: Vec<usize> = (0..self.policies.len())
-            .filter(|&policy| alarm.calls(&self.policies[policy].0))
-            .collect();
-        if called.len() < alarm.alarm_actions.len() {
-            let names: Vec<&str> = self
-                .policies
-                .iter()
-                .map(|(name, _)| name.as_str())
-                .collect();
-            return Err(Invalid::new(
-                "AlarmActions",
-                format!(
-                    "{:?} names what is no policy; expected of {names:?}",
-                    alarm.alarm_actions
-                ),
-            ));
-        }
-        let is_step = |&policy: &usize| matches!(self.policies[policy].1, Policy::Step(_));
-        if !called.iter().all(is_step) {
-            return Err(Invalid::new(
-                "AlarmActions",
-                "a policy of target tracking has alarms of its own; expected step policies",
-            ));
-        }
-        let series = self.series(Expression::Metric(alarm.metric()), alarm.period);
-        let rule = (alarm.comparison_operator, alarm.threshold, 0);
-        let points = Points {
-            looked_at: alarm.evaluation_periods,
-            to_alarm: alarm.to_alarm(),
-        };
-        self.watch(name.clone(), Role::Step(called), series, rule);
-        if let Some(watch) = self.watches.last_mut() {
-            watch.points = points;
-            watch.missing = alarm.treat_missing_data;
-        }
-        self.series[series].keep(points.slots(), self.options.metric_delay);
-        Ok(())
-    }
-
-    /// A step policy that no alarm calls never acts.
-    fn check_calls(&self) -> Result<(), Invalid> {
-        let is_called = |policy: usize| {
-            let calls = |watch: &Watch| matches!(&watch.role, Role::Step(called) if called.contains(&policy));
-            self.watches.iter().any(calls)
-        };
-        for (policy, (name, kind)) in self.policies.iter().enumerate() {
-            if matches!(kind, Policy::Step(_)) && !is_called(policy) {
-                return Err(Invalid::new(
-                    "alarms",
-                    format!("none has the step policy {name:?} in its AlarmActions"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn series(&mut self, metric: Expression, period: u64) -> usize {
-        let is_same = |one: &Series| one.metric == metric && one.period == period;
-        if let Some(at) = self.series.iter().position(is_same) {
-            return at;
-        }
-        self.series.push(Series::new(metric, period));
-        self.series.len() - 1
-    }
-
-    fn watch(
-        &mut self,
-        name: String,
-        role: Role,
-        series: usize,
-        (comparison, threshold, points): (Comparison, f64, usize),
-    ) {
-        let points = Points {
-            looked_at: points,
-            to_alarm: points,
-        };
-        self.series[series].keep(points.slots(), self.options.metric_delay);
-        self.watches.push(Watch {
-            name,
-            role,
-            series,
-            comparison,
-            threshold,
-            points,
-            missing: Missing::Missing,
-            state: State::InsufficientData,
-            called: None,
-        });
-    }
-
     /// Every metric that it asks for.
     #[must_use]
     pub fn metrics(&self) -> Vec<&MetricStat> {
@@ -466,43 +218,26 @@ impl Autoscaler {
 
     /// Looks at the alarms whose time it is; gives those that call.
     fn evaluate(&mut self) -> Vec<usize> {
-        let (now, delay) = (self.now, self.options.metric_delay);
         let mut calling = Vec::new();
         for at in 0..self.watches.len() {
-            let watch = &self.watches[at];
+            let watch = &mut self.watches[at];
             let series = &self.series[watch.series];
-            // Every ten seconds for periods of less than a minute, every minute for the others.
-            let every = if series.period < 60 { 10 } else { 60 };
-            if !now.is_multiple_of(every) {
+            if !series.is_due(self.now) {
                 continue;
             }
-            let seen = series.seen(now, delay, watch.points.slots());
-            let slots: Vec<Option<bool>> = seen
-                .iter()
-                .map(|slot| slot.map(|value| watch.comparison.breaches(value, watch.threshold)))
-                .collect();
-            let (from, state) = (
-                watch.state,
-                watch.points.state(&slots, watch.missing, watch.state),
-            );
-            if state != from {
+            let change = watch.look(series, self.now, self.options.metric_delay);
+            if watch.calls(self.now) {
+                calling.push(at);
+            }
+            if let Some((from, state)) = change {
+                let watch = &self.watches[at];
                 let (alarm, policy) = (watch.name.clone(), self.called(&watch.role));
-                self.watches[at].state = state;
-                self.watches[at].called = None;
                 self.tell(What::Alarm {
                     alarm,
                     policy,
                     from,
                     state,
                 });
-            }
-            let watch = &mut self.watches[at];
-            let is_time = watch
-                .called
-                .is_none_or(|called| now >= called + CALLS_EVERY);
-            if state == State::Alarm && is_time {
-                watch.called = Some(now);
-                calling.push(at);
             }
         }
         calling
@@ -516,14 +251,12 @@ impl Autoscaler {
         }
     }
 
-    /// The newest datapoints that an alarm looks at, as far as they are there, the newest last.
     fn values(&self, watch: &Watch) -> Vec<f64> {
-        let series = &self.series[watch.series];
-        let seen = series.seen(self.now, self.options.metric_delay, watch.points.slots());
-        let mut values: Vec<f64> = seen.into_iter().flatten().collect();
-        let more = values.len().saturating_sub(watch.points.looked_at);
-        values.drain(..more);
-        values
+        watch.values(
+            &self.series[watch.series],
+            self.now,
+            self.options.metric_delay,
+        )
     }
 
     /// What target tracking wants of `base`.
@@ -724,24 +457,8 @@ fn largest(proposals: &[Proposal]) -> Option<Proposal> {
 }
 
 impl ScalableTargetAction {
-    fn set(&self, target: &mut ScalableTarget) {
+    pub(super) fn set(&self, target: &mut ScalableTarget) {
         target.min_capacity = self.min_capacity.unwrap_or(target.min_capacity);
         target.max_capacity = self.max_capacity.unwrap_or(target.max_capacity);
     }
-}
-
-/// Whether the bounds stay bounds through all scheduled actions, the next of which is the last.
-fn check_bounds(mut target: ScalableTarget, scheduled: &[Scheduled]) -> Result<(), Invalid> {
-    for next in scheduled.iter().rev() {
-        let field = format!("scheduled_actions[{}]", next.name);
-        if next.action.min_capacity.is_none() && next.action.max_capacity.is_none() {
-            return Err(Invalid::new(
-                field,
-                "sets nothing; expected MinCapacity, MaxCapacity or both",
-            ));
-        }
-        next.action.set(&mut target);
-        target.check().map_err(|error| error.within(&field))?;
-    }
-    Ok(())
 }

@@ -11,14 +11,17 @@ mod given;
 mod options;
 mod scenario;
 mod series;
+mod setup;
+mod watch;
 
 use crate::policy::MetricStat;
 
 pub use alarm::{Points, State};
-pub use autoscaler::{Autoscaler, Scheduled, Setup};
+pub use autoscaler::Autoscaler;
 pub use event::{Event, Reason, Status, What};
 pub use options::{CooldownBase, Options, ValueUsed};
 pub use scenario::Scenario;
+pub use setup::{Scheduled, Setup};
 
 /// What is scaled, and measured.
 pub trait World {

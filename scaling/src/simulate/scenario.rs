@@ -23,10 +23,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::autoscaler::{Autoscaler, Scheduled, Setup};
+use super::autoscaler::Autoscaler;
 use super::event::{Event, What};
 use super::given::{Given, GivenWorld};
 use super::options::Options;
+use super::setup::{Scheduled, Setup};
 use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalableTargetAction, ScalingPolicy};
 
 /// A scenario.

@@ -50,6 +50,12 @@ impl Series {
         self.closed += 1;
     }
 
+    /// Whether its alarms are evaluated now: every ten seconds for periods of less than a minute, every
+    /// minute for the others.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        now.is_multiple_of(if self.period < 60 { 10 } else { 60 })
+    }
+
     /// The newest `slots` datapoints that can be seen, the oldest first; those before time 0 are missing.
     pub(super) fn seen(&self, now: u64, delay: u64, slots: usize) -> Vec<Option<f64>> {
         let visible = now.saturating_sub(delay) / self.period;
