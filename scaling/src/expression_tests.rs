@@ -5,6 +5,7 @@ use super::*;
 fn parsed(text: &str) -> Result<Expression, Invalid> {
     Expression::parse(text, &mut |id| match id.starts_with('m') {
         true => Ok(Expression::Metric(MetricStat {
+            namespace: None,
             name: id.to_owned(),
             stat: "Average".to_owned(),
         })),

@@ -12,12 +12,15 @@
 //! [`simulate`] what Application Auto Scaling would do with both.
 
 pub mod bill;
+pub mod capacity;
 pub mod catalogue;
 pub mod expression;
+pub mod fleet;
 pub mod frame;
 pub mod histogram;
 pub mod level;
 pub mod policy;
 pub mod signal;
 pub mod simulate;
+pub mod trace;
 pub mod window;

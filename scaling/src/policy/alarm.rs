@@ -109,6 +109,7 @@ impl MetricAlarm {
     pub fn metric(&self) -> MetricStat {
         let stat = self.statistic.as_ref().or(self.extended_statistic.as_ref());
         MetricStat {
+            namespace: self.namespace.clone(),
             name: self.metric_name.clone(),
             stat: stat.cloned().unwrap_or_default(),
         }

@@ -18,6 +18,8 @@ pub struct Dimension {
 /// A metric and how its samples are put together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MetricStat {
+    /// `Namespace`; none where it was not said.
+    pub namespace: Option<String>,
     /// `MetricName`.
     pub name: String,
     /// `Statistic` or `ExtendedStatistic`.
@@ -36,6 +38,9 @@ pub struct Predefined {
     /// Period of the alarms, seconds.
     pub period_secs: u64,
 }
+
+/// The namespace of SageMaker's metrics about requests.
+pub(super) const SAGEMAKER: &str = "AWS/SageMaker";
 
 /// All of them.
 pub const PREDEFINED: [Predefined; 5] = [
@@ -174,6 +179,7 @@ fn resolve(
     let field = format!("Metrics[{}]", query.id);
     match (&query.expression, &query.metric_stat) {
         (None, Some(metric)) => Ok(Expression::Metric(MetricStat {
+            namespace: metric.metric.namespace.clone(),
             name: metric.metric.name.clone(),
             stat: metric.stat.clone(),
         })),

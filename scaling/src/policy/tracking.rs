@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::{formula, Predefined};
+use super::metric::{formula, Predefined, SAGEMAKER};
 use super::{Dimension, Invalid, MetricQuery, MetricStat, DEFAULT_COOLDOWN_SECS, PREDEFINED};
 use crate::expression::Expression;
 
@@ -83,6 +83,7 @@ impl TargetTracking {
             (Some(predefined), None) => {
                 let found = predefined.found()?;
                 let metric = MetricStat {
+                    namespace: Some(SAGEMAKER.to_owned()),
                     name: found.metric.to_owned(),
                     stat: found.stat.to_owned(),
                 };
@@ -158,6 +159,7 @@ impl CustomizedMetric {
                     ));
                 }
                 Ok(Expression::Metric(MetricStat {
+                    namespace: self.namespace.clone(),
                     name: name.clone(),
                     stat: stat.to_owned(),
                 }))

@@ -86,6 +86,19 @@ impl Autoscaler {
         found
     }
 
+    /// The longest period that it asks for, seconds.
+    #[must_use]
+    pub fn longest_period(&self) -> u64 {
+        let periods = self.series.iter().map(|series| series.period);
+        periods.max().unwrap_or(60)
+    }
+
+    /// Its switches.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Capacity in service.
     #[must_use]
     pub fn capacity(&self) -> u32 {
@@ -225,7 +238,7 @@ impl Autoscaler {
             if !series.is_due(self.now) {
                 continue;
             }
-            let change = watch.look(series, self.now, self.options.metric_delay);
+            let change = watch.look(series, self.now, self.options.delay(series.period));
             if watch.calls(self.now) {
                 calling.push(at);
             }
@@ -252,11 +265,8 @@ impl Autoscaler {
     }
 
     fn values(&self, watch: &Watch) -> Vec<f64> {
-        watch.values(
-            &self.series[watch.series],
-            self.now,
-            self.options.metric_delay,
-        )
+        let series = &self.series[watch.series];
+        watch.values(series, self.now, self.options.delay(series.period))
     }
 
     /// What target tracking wants of `base`.

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod autoscaler;
+mod configuration;
 mod event;
 mod given;
 mod options;
@@ -18,9 +19,10 @@ use crate::policy::MetricStat;
 
 pub use alarm::{Points, State};
 pub use autoscaler::Autoscaler;
+pub use configuration::Configuration;
 pub use event::{Event, Reason, Status, What};
 pub use options::{CooldownBase, Options, ValueUsed};
-pub use scenario::Scenario;
+pub use scenario::{Scenario, ScheduledAction};
 pub use setup::{Scheduled, Setup};
 
 /// What is scaled, and measured.

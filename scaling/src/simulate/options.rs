@@ -10,6 +10,8 @@ use crate::policy::Invalid;
 pub struct Options {
     /// Seconds from the end of a period until its datapoint can be seen.
     pub metric_delay: u64,
+    /// The same for periods of less than a minute; as long where it is none.
+    pub high_resolution_delay: Option<u64>,
     /// Seconds from a decision until what it adds is in service.
     pub launch: u64,
     /// Seconds from a decision until what it removes is gone.
@@ -35,6 +37,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             metric_delay: 0,
+            high_resolution_delay: None,
             launch: 0,
             removal: 0,
             block_while_updating: true,
@@ -76,12 +79,58 @@ const LONGEST_DELAY: u64 = 86_400;
 const MOST_POINTS: usize = 10_000;
 
 impl Options {
+    /// What is seen of endpoints: datapoints after a minute, or ten seconds at high resolution, and four
+    /// minutes for an instance.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            metric_delay: 60,
+            high_resolution_delay: Some(10),
+            launch: 240,
+            removal: 60,
+            ..Self::default()
+        }
+    }
+
+    /// These with one of them changed, by its name.
+    ///
+    /// # Errors
+    /// There is no such option, or the value is of another kind or out of bounds.
+    pub fn with(&self, name: &str, value: serde_json::Value) -> Result<Self, Invalid> {
+        let Ok(serde_json::Value::Object(mut all)) = serde_json::to_value(self) else {
+            return Err(Invalid::new("options", "cannot be written"));
+        };
+        if !all.contains_key(name) {
+            let names: Vec<&String> = all.keys().collect();
+            let why = format!("no such option; expected one of {names:?}");
+            return Err(Invalid::new(format!("options.{name}"), why));
+        }
+        all.insert(name.to_owned(), value);
+        let options: Self = serde_json::from_value(all.into())
+            .map_err(|error| Invalid::new(format!("options.{name}"), error.to_string()))?;
+        options.check().map_err(|error| error.within("options"))?;
+        Ok(options)
+    }
+
+    /// Seconds from the end of a period of this length until its datapoint can be seen.
+    #[must_use]
+    pub fn delay(&self, period: u64) -> u64 {
+        match self.high_resolution_delay {
+            Some(delay) if period < 60 => delay,
+            _ => self.metric_delay,
+        }
+    }
+
     /// # Errors
     /// A delay of more than a day, no datapoints or very many, or a factor that is not above 0 and at
     /// most 1.
     pub fn check(&self) -> Result<(), Invalid> {
         for (name, delay) in [
             ("metric_delay", self.metric_delay),
+            (
+                "high_resolution_delay",
+                self.high_resolution_delay.unwrap_or(0),
+            ),
             ("launch", self.launch),
             ("removal", self.removal),
         ] {

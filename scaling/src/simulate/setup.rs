@@ -178,7 +178,8 @@ impl Autoscaler {
             watch.points = points;
             watch.missing = alarm.treat_missing_data;
         }
-        self.series[series].keep(points.slots(), self.options.metric_delay);
+        let delay = self.options.delay(self.series[series].period);
+        self.series[series].keep(points.slots(), delay);
         Ok(())
     }
 
@@ -219,7 +220,8 @@ impl Autoscaler {
             looked_at: points,
             to_alarm: points,
         };
-        self.series[series].keep(points.slots(), self.options.metric_delay);
+        let delay = self.options.delay(self.series[series].period);
+        self.series[series].keep(points.slots(), delay);
         self.watches.push(Watch {
             name,
             role,
