@@ -9,7 +9,9 @@
 //! [`bill`] is what publishing them costs.
 //!
 //! [`policy`] holds scaling configuration as AWS spells it, [`expression`] its metric math, and
-//! [`simulate`] what Application Auto Scaling would do with both.
+//! [`simulate`] what Application Auto Scaling would do with both. A [`trace`] says when requests come, the
+//! [`capacity`] profile what an instance can do; [`fleet`] lets one meet the other, and [`study`] compares
+//! what different configurations make of it.
 
 pub mod bill;
 pub mod capacity;
@@ -22,5 +24,6 @@ pub mod level;
 pub mod policy;
 pub mod signal;
 pub mod simulate;
+pub mod study;
 pub mod trace;
 pub mod window;

@@ -46,13 +46,13 @@ fn workload(slots: u32, mean_ms: f64, cv: f64) -> Workload {
         cv,
     };
     Workload {
-        profile: crate::capacity::Profile {
+        profile: Profile {
             slots,
             queue_limit: 1_000_000,
             timeout_secs: 1000.0,
             classes: vec![class],
             vcpus: 4,
-            ..crate::capacity::Profile::example()
+            ..Profile::example()
         },
         ..Workload::default()
     }
@@ -179,7 +179,7 @@ fn metrics_are_those_of_the_requests() {
     let rows: Vec<_> = (0..12)
         .map(|n| row(n * 5_000_000, (n + 1) * 5_000_000, 1.0))
         .collect();
-    let mut read = |workload: &Workload, metric: MetricStat| {
+    let read = |workload: &Workload, metric: MetricStat| {
         let mut fleet = Fleet::new(workload, fed(Kind::Requests, rows.clone()));
         fleet.pass(0, 60, 2);
         fleet.value(&metric, 0, 60)

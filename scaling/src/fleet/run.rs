@@ -87,7 +87,7 @@ pub struct Outcome {
 pub struct Shown {
     /// What users felt.
     pub timeline: Timeline,
-    /// Changes of capacity and of alarms, the first hundred thousand.
+    /// What the autoscaler did, the first hundred thousand events.
     pub events: Vec<Event>,
 }
 
@@ -124,8 +124,7 @@ impl Actions {
             }
             self.begun = is_begin;
         }
-        let is_shown = !matches!(event.what, What::NotScaled { .. });
-        if is_shown && self.events.len() < MOST_EVENTS {
+        if self.events.len() < MOST_EVENTS {
             self.events.push(event);
         }
     }
