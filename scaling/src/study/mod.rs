@@ -17,7 +17,7 @@ use crate::policy::Invalid;
 use crate::simulate::Configuration;
 use crate::trace::{Kind, Row};
 
-pub use report::{Candidate, Keeps, Order, Report, Sensitivity};
+pub use report::{Candidate, Keeps, Order, Report, RunOf, Sensitivity};
 pub use spread::Spread;
 
 /// The most configurations of a study.
