@@ -37,6 +37,8 @@ mod publishing;
 mod scrape;
 // The house: who imports whom, and documents that match the code.
 mod simulate;
+mod simulate_page;
+mod simulate_traffic;
 
 mod documents;
 mod layers;

@@ -127,7 +127,7 @@ fn a_bad_scenario_is_one_sentence_that_names_field_and_value() {
         ),
         (
             Box::new(|s| s["options"] = json!({"lunch": 300})),
-            "unknown field `lunch`, expected one of `metric_delay`, `launch`",
+            "unknown field `lunch`, expected one of `metric_delay`, `high_resolution_delay`",
         ),
         (
             Box::new(|s| s["options"] = json!({"cooldown_base": "after"})),

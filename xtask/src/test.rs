@@ -5,7 +5,7 @@
 
 use crate::command::{aloud, cargo};
 use crate::store::Store;
-use crate::{cloudwatch, conformance, fixtures, models, onnxruntime, Result};
+use crate::{browser, cloudwatch, conformance, fixtures, models, onnxruntime, Result};
 
 /// How many tests run at the same time.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
@@ -21,6 +21,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     onnxruntime::ensure(&store)?;
     models::ensure(&store, &models::ALL)?;
     fixtures::ensure(&store)?;
+    browser::ensure();
     cloudwatch::ensure(&store)?;
     cloudwatch::test(&store)?;
     conformance::ensure_sample(&store)?;

@@ -21,7 +21,7 @@ th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid var(--grid);ve
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{font-weight:600}dd{margin:0}
 svg{width:100%;height:auto;display:block}.scroll{overflow-x:auto}
 .key{display:inline-block;margin-right:1.2rem;font-size:.86rem}.key i{display:inline-block;width:.9rem;height:.6rem;margin-right:.35rem}
-summary{cursor:pointer;margin-top:.6rem}.best{font-weight:600}
+summary{cursor:pointer;margin-top:.6rem}
 ";
 
 /// Text that may hold anything.
@@ -114,25 +114,6 @@ pub(super) fn html(
     html.push_str("<p>Mean of all runs, and in brackets from the least to the most. <b>=</b>: not significantly behind the one above.</p>\n<h2>Supply and demand</h2>\n");
     let (header, rows) = table::elasticity(report);
     html.push_str(&html_table(&header, &rows));
-    if !report.sensitivity.is_empty() {
-        html.push_str("<h2>What nobody has confirmed</h2>\n");
-        let rows: Vec<Vec<String>> = report
-            .sensitivity
-            .iter()
-            .map(|one| {
-                let value = one.switch.value.to_string();
-                vec![
-                    format!("{} = {}", one.switch.option, value.trim_matches('"')),
-                    one.first.clone(),
-                    if one.changes { "yes" } else { "no" }.to_owned(),
-                ]
-            })
-            .collect();
-        html.push_str(&html_table(
-            &["turned round", "first then", "another one"],
-            &rows,
-        ));
-    }
     for candidate in report.candidates.iter().take(MOST_PICTURED) {
         let at = study
             .configurations
@@ -160,6 +141,25 @@ pub(super) fn html(
             html.push_str("</figcaption></figure>\n");
         }
         html.push_str(&listed(shown));
+    }
+    if !report.sensitivity.is_empty() {
+        html.push_str("<h2>What nobody has confirmed</h2>\n");
+        let rows: Vec<Vec<String>> = report
+            .sensitivity
+            .iter()
+            .map(|one| {
+                let value = one.switch.value.to_string();
+                vec![
+                    format!("{} = {}", one.switch.option, value.trim_matches('"')),
+                    one.first.clone(),
+                    if one.changes { "yes" } else { "no" }.to_owned(),
+                ]
+            })
+            .collect();
+        html.push_str(&html_table(
+            &["turned round", "first then", "another one"],
+            &rows,
+        ));
     }
     html.push_str("</body></html>\n");
     Ok(html)

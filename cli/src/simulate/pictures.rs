@@ -122,6 +122,14 @@ fn clock(hours: &f64) -> String {
     format!("{}:{:02}", minutes / 60, minutes % 60)
 }
 
+/// A number on an axis: no more digits than it needs.
+fn plain(value: &f64) -> String {
+    match value.abs() {
+        size if size >= 1000.0 => super::table::thousands(*value),
+        _ => ((value * 1000.0).round() / 1000.0).to_string(),
+    }
+}
+
 /// The largest of these, and a little more; never 0.
 fn top(values: impl Iterator<Item = f64>) -> f64 {
     1.08 * values.fold(f64::MIN_POSITIVE, f64::max).max(1e-3)
@@ -166,12 +174,14 @@ fn traffic(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
         .axis_style(INK)
         .label_style(label())
         .x_label_formatter(&clock)
+        .y_label_formatter(&plain)
         .y_desc("requests a second")
         .draw()?;
     chart
         .configure_secondary_axes()
         .axis_style(INK)
         .label_style(label())
+        .y_label_formatter(&plain)
         .y_desc("instances")
         .draw()?;
     let arrivals = rates
@@ -219,6 +229,7 @@ fn latency(area: &Area<'_>, shown: &Shown, slo: &Slo) -> Result<(), Failed> {
         .axis_style(INK)
         .label_style(label())
         .x_label_formatter(&clock)
+        .y_label_formatter(&plain)
         .y_desc("milliseconds")
         .draw()?;
     let promised = [(0.0, slo.latency_ms), (end(shown), slo.latency_ms)];
@@ -248,6 +259,7 @@ fn queue(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
         .label_style(label())
         .x_label_formatter(&clock)
         .y_labels(4)
+        .y_label_formatter(&plain)
         .y_desc("requests")
         .draw()?;
     let waiting = points

@@ -9,7 +9,7 @@ use super::traffic::Survey;
 /// A number with as many digits as it deserves.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
-        0.0 => "0".to_owned(),
+        size if size < 0.0005 => "0".to_owned(),
         size if size < 0.1 => format!("{value:.3}"),
         size if size < 10.0 => format!("{value:.2}"),
         size if size < 100.0 => format!("{value:.1}"),
