@@ -257,18 +257,18 @@ impl Profile {
 }
 
 impl Profile {
-    /// A small CPU model on two slots: what the demonstration uses.
+    /// A model on two slots: what the demonstration uses.
     #[must_use]
     pub fn example() -> Self {
         Self {
-            description: "a model of 40 ms on two vCPUs".to_owned(),
+            description: "a model of 400 ms on two vCPUs".to_owned(),
             slots: 2,
-            queue_limit: 20,
+            queue_limit: 8,
             timeout_secs: 60.0,
             classes: vec![Class {
                 name: String::new(),
                 share: 1.0,
-                mean_ms: 40.0,
+                mean_ms: 400.0,
                 cv: 0.3,
             }],
             ms_per: BTreeMap::new(),

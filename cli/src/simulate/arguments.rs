@@ -44,9 +44,9 @@ pub struct Args {
     /// Simulate a built-in trace, profile and three configurations.
     #[arg(long, conflicts_with_all = ["trace", "profile", "policies"])]
     demo: bool,
-    /// Answers are promised within so many milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 500.0)]
-    slo_ms: f64,
+    /// Answers are promised within so many milliseconds; 500 if it is not said, in the demonstration 2000.
+    #[arg(long, value_name = "MS")]
+    slo_ms: Option<f64>,
     /// The promise holds for so many percent of the requests.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.0)]
     slo_percent: f64,
@@ -172,7 +172,9 @@ impl Args {
         let workload = Workload {
             profile,
             slo: Slo {
-                latency_ms: self.slo_ms,
+                latency_ms: self
+                    .slo_ms
+                    .unwrap_or(if self.demo { 2000.0 } else { 500.0 }),
                 percent: self.slo_percent,
             },
             scale: self.scale,
