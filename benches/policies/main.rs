@@ -1,8 +1,10 @@
 //! Which signal to scale on: policies × targets × phases × queue rules on two traces of language-model
 //! requests, as `docs/which-metric.md` shows them.
 //!
-//! `cargo bench -p benches --bench policies -- FOLDER`, the folder that holds
-//! `azure-llm-2023-conv-requests.csv` and `azure-llm-2023-code-requests.csv`. For each policy, trace and
+//! `cargo bench -p benches --bench policies -- FOLDER [--capacity 2] [--picture FILE]`, the folder that
+//! holds `azure-llm-2023-conv-requests.csv` and `azure-llm-2023-code-requests.csv`; `--capacity` is what
+//! is in service at the beginning, and the picture shows what each target of some policies costs and
+//! misses. For each policy, trace and
 //! queue rule: the share of requests that were late or refused, at the best target that costs at most
 //! eight instance-hours in every phase, chosen after the fact; mean [least–most] over the phases. The
 //! table goes to standard output as Markdown.
@@ -11,6 +13,7 @@
 use std::io::BufRead as _;
 use std::path::Path;
 
+use plotters::prelude::*;
 use scaling::capacity::Profile;
 use scaling::fleet::{run, Mode, Outcome, Routing, Run, Slo, Workload};
 use scaling::simulate::Configuration;
@@ -134,7 +137,13 @@ enum Guard {
     Concurrency,
 }
 
-fn configuration(signal: &Signal, target: f64, guard: Guard, slots: u32) -> Configuration {
+fn configuration(
+    signal: &Signal,
+    target: f64,
+    guard: Guard,
+    slots: u32,
+    capacity: u32,
+) -> Configuration {
     let mut tracking = signal.specification.clone();
     tracking["TargetValue"] = json!(target);
     tracking["ScaleOutCooldown"] = json!(60);
@@ -142,7 +151,7 @@ fn configuration(signal: &Signal, target: f64, guard: Guard, slots: u32) -> Conf
     let mut document = json!({
         "name": signal.name,
         "target": {"MinCapacity": 1, "MaxCapacity": MOST_INSTANCES},
-        "capacity": 2,
+        "capacity": capacity,
         "policies": [{"PolicyName": "track", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking}],
         "options": {"removal": 0},
     });
@@ -223,66 +232,171 @@ fn outcomes(workload: &Workload, configuration: &Configuration, rows: &[Row]) ->
     PHASES.iter().map(at).collect()
 }
 
-/// The best target within the budget; what it misses, and the target.
-fn cell(
-    setting: &Setting,
+/// What a target costs and misses: instance-hours and percent, at each phase.
+struct Tried {
+    hours: Vec<f64>,
+    missed: Vec<f64>,
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Every target of a signal.
+fn tried(
+    traffic: &Traffic,
     signal: &Signal,
     guard: Guard,
     bounded: bool,
-    rows: &[Row],
-    per_written_ms: f64,
-) -> String {
-    let workload = workload(setting, signal, per_written_ms, bounded);
-    let mut best: Option<(f64, String)> = None;
-    for &share in &signal.targets {
+    capacity: u32,
+) -> Vec<Tried> {
+    let setting = traffic.setting;
+    let workload = workload(setting, signal, traffic.per_written_ms, bounded);
+    let one = |&share: &f64| {
         let target = match signal.of_capacity {
             // A share of what the slots do in a minute.
             true => share / 100.0 * 60.0 * f64::from(setting.slots) / setting.mean_secs,
             false => share,
         };
-        let configuration = configuration(signal, target, guard, setting.slots);
-        let outcomes = outcomes(&workload, &configuration, rows);
-        if outcomes.iter().any(|one| one.instance_hours > BUDGET) {
-            continue;
+        let configuration = configuration(signal, target, guard, setting.slots, capacity);
+        let outcomes = outcomes(&workload, &configuration, &traffic.rows);
+        Tried {
+            hours: outcomes.iter().map(|one| one.instance_hours).collect(),
+            missed: outcomes.iter().map(|one| one.missed_percent).collect(),
         }
-        let missed: Vec<f64> = outcomes.iter().map(|one| one.missed_percent).collect();
-        let mean = missed.iter().sum::<f64>() / missed.len() as f64;
-        if best.as_ref().is_none_or(|(least, _)| mean < *least) {
-            let least = missed.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = missed.iter().copied().fold(0.0, f64::max);
-            best = Some((mean, format!("{mean:.1} [{least:.1}–{most:.1}]")));
+    };
+    signal.targets.iter().map(one).collect()
+}
+
+/// The best target within the budget: what it misses.
+fn cell(tried: &[Tried]) -> String {
+    let affordable = tried
+        .iter()
+        .filter(|one| one.hours.iter().all(|&hours| hours <= BUDGET));
+    let best = affordable.min_by(|a, b| mean(&a.missed).total_cmp(&mean(&b.missed)));
+    best.map_or_else(
+        || "–".to_owned(),
+        |best| {
+            let least = best.missed.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = best.missed.iter().copied().fold(0.0, f64::max);
+            format!("{:.1} [{least:.1}–{most:.1}]", mean(&best.missed))
+        },
+    )
+}
+
+/// A trace, and what it means here.
+struct Traffic {
+    setting: &'static Setting,
+    rows: Vec<Row>,
+    per_written_ms: f64,
+}
+
+/// A line of a picture: its name, and hours and percent of each target.
+type Line = (String, Vec<(f64, f64)>);
+
+/// Readable on white and on black.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0x3b, 0x82, 0xf6),
+    RGBColor(0xa8, 0x55, 0xf7),
+    RGBColor(0x16, 0xa3, 0x4a),
+    RGBColor(0xea, 0x58, 0x0c),
+    RGBColor(0xdb, 0x27, 0x77),
+    RGBColor(0x0d, 0x94, 0x88),
+];
+const GREY: RGBColor = RGBColor(0x80, 0x88, 0x90);
+
+/// What each target costs and misses.
+fn picture(file: &str, lines: &[Line]) -> Result<(), Box<dyn std::error::Error>> {
+    let area = SVGBackend::new(file, (900, 420)).into_drawing_area();
+    let label = ("sans-serif", 13).into_font().color(&GREY);
+    let mut chart = ChartBuilder::on(&area)
+        .margin(10)
+        .margin_right(24)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(2.0..14.0, 0.0..60.0)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GREY.mix(0.3))
+        .axis_style(GREY)
+        .label_style(label.clone())
+        .x_label_formatter(&|hours: &f64| format!("{hours:.0}"))
+        .y_label_formatter(&|percent: &f64| format!("{percent:.0}"))
+        .x_desc("instance-hours")
+        .y_desc("late or refused, percent")
+        .draw()?;
+    for ((name, points), colour) in lines.iter().zip(COLOURS) {
+        let inside = points
+            .iter()
+            .copied()
+            .filter(|(hours, missed)| *hours <= 14.0 && *missed <= 60.0);
+        chart.draw_series(LineSeries::new(inside.clone(), colour.stroke_width(2)))?;
+        chart
+            .draw_series(inside.map(|point| Circle::new(point, 3, colour.filled())))?
+            .label(name.as_str())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .label_font(label)
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+/// What was asked for.
+struct Arguments {
+    folder: String,
+    capacity: u32,
+    picture: Option<String>,
+}
+
+fn arguments() -> Option<Arguments> {
+    let mut found = Arguments {
+        folder: String::new(),
+        capacity: 2,
+        picture: None,
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--capacity" => found.capacity = given.next()?.parse().ok()?,
+            "--picture" => found.picture = given.next(),
+            "--bench" => {}
+            _ => found.folder = argument,
         }
     }
-    best.map_or_else(|| "–".to_owned(), |(_, text)| text)
+    (!found.folder.is_empty()).then_some(found)
 }
 
 fn main() {
-    let folder = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with("--"));
-    let Some(folder) = folder else {
+    let Some(asked) = arguments() else {
         println!("skipped: expected the folder of the traces as the argument");
         return;
     };
     let columns = ["context_tokens".to_owned(), "generated_tokens".to_owned()];
-    let traces: Vec<(Vec<Row>, f64)> = SETTINGS
-        .iter()
-        .map(|setting| {
-            let rows = rows(&Path::new(&folder).join(setting.file), &columns);
-            let costs: f64 = rows
-                .iter()
-                .map(|row| row.costs[0] * READ_TO_WRITTEN + row.costs[1])
-                .sum();
-            let per_written_ms = 1000.0 * setting.mean_secs * rows.len() as f64 / costs;
-            println!(
-                "{}: {} requests, {per_written_ms:.2} ms a written token",
-                setting.name,
-                rows.len()
-            );
-            (rows, per_written_ms)
-        })
-        .collect();
-    println!("\n| policy | chat ∞ | chat 5 | code ∞ | code 5 |\n|---|---|---|---|---|");
+    let traffic = SETTINGS.iter().map(|setting| {
+        let rows = rows(&Path::new(&asked.folder).join(setting.file), &columns);
+        let costs = rows
+            .iter()
+            .map(|row| row.costs[0] * READ_TO_WRITTEN + row.costs[1]);
+        let per_written_ms = 1000.0 * setting.mean_secs * rows.len() as f64 / costs.sum::<f64>();
+        println!(
+            "{}: {} requests, {per_written_ms:.2} ms a written token",
+            setting.name,
+            rows.len()
+        );
+        Traffic {
+            setting,
+            rows,
+            per_written_ms,
+        }
+    });
+    let traffic: Vec<Traffic> = traffic.collect();
+    println!("\n{} in service at the beginning\n", asked.capacity);
+    println!("| policy | chat ∞ | chat 5 | code ∞ | code 5 |\n|---|---|---|---|---|");
     let all = signals();
     let guarded = [
         (0, Guard::Concurrency),
@@ -292,21 +406,38 @@ fn main() {
         (1, Guard::Steps),
     ];
     let plain = (0..all.len()).map(|at| (at, Guard::Nothing));
+    let pictured = [
+        (0, Guard::Nothing),
+        (1, Guard::Nothing),
+        (2, Guard::Nothing),
+        (7, Guard::Nothing),
+        (0, Guard::Steps),
+        (2, Guard::Steps),
+    ];
+    let mut lines: Vec<Line> = Vec::new();
     for (at, guard) in plain.chain(guarded) {
         let signal = &all[at];
-        let mut line = match guard {
-            Guard::Nothing => format!("| {} |", signal.name),
-            Guard::Steps => format!("| {} + 10 s steps |", signal.name),
-            Guard::Concurrency => format!("| {} + concurrency guard |", signal.name),
+        let name = match guard {
+            Guard::Nothing => signal.name.to_owned(),
+            Guard::Steps => format!("{} + 10 s steps", signal.name),
+            Guard::Concurrency => format!("{} + concurrency guard", signal.name),
         };
-        for (setting, (rows, per_written_ms)) in SETTINGS.iter().zip(&traces) {
+        let mut cells = Vec::new();
+        for traffic in &traffic {
             for bounded in [false, true] {
-                line.push_str(&format!(
-                    " {} |",
-                    cell(setting, signal, guard, bounded, rows, *per_written_ms)
-                ));
+                let tried = tried(traffic, signal, guard, bounded, asked.capacity);
+                cells.push(cell(&tried));
+                if bounded && traffic.setting.name == "code" && pictured.contains(&(at, guard)) {
+                    let points = tried
+                        .iter()
+                        .map(|one| (mean(&one.hours), mean(&one.missed)));
+                    lines.push((name.clone(), points.collect()));
+                }
             }
         }
-        println!("{line}");
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    if let Some(file) = asked.picture {
+        picture(&file, &lines).expect("a picture");
     }
 }
