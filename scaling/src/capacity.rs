@@ -117,6 +117,8 @@ fn within(field: impl Into<String>, value: f64, low: f64, high: f64) -> Result<(
     Ok(())
 }
 
+/// The most classes.
+const MOST_CLASSES: usize = 1000;
 /// The shortest and the longest slot time, milliseconds: a microsecond and an hour.
 const SLOT_MS: (f64, f64) = (0.001, 3_600_000.0);
 
@@ -152,6 +154,11 @@ impl Profile {
         if let Some(batch) = self.batch {
             within("batch.most", f64::from(batch.most), 1.0, 65_536.0)?;
             within("batch.fixed_share", batch.fixed_share, 0.0, 1.0)?;
+        }
+        let classes = self.classes.len();
+        if classes > MOST_CLASSES {
+            let why = format!("{classes} of them; expected at most {MOST_CLASSES}");
+            return Err(Invalid::new("classes", why));
         }
         if self.classes.is_empty() {
             return Err(Invalid::new("classes", "none; expected one at least"));

@@ -172,7 +172,7 @@ fn a_report_is_a_table_json_csv_and_events() {
     let csv = std::fs::read_to_string(files.path("runs.csv")).expect("a table");
     assert_eq!(csv.lines().count(), 25);
     let columns = |line: &str| line.split(',').count();
-    assert!(csv.lines().all(|line| columns(line) == 20), "{csv}");
+    assert!(csv.lines().all(|line| columns(line) == 21), "{csv}");
 
     let output = files.simulate(&[
         "--events",

@@ -6,7 +6,7 @@ use scaling::capacity::Profile;
 use scaling::fleet::{breaking_point, InstanceFailure, Mode, Routing, Slo, Workload};
 use scaling::simulate::Configuration;
 use scaling::study::Study;
-use scaling::trace::Gaps;
+use scaling::trace::{Gaps, Kind};
 
 use super::traffic::Traffic;
 use super::{of, read};
@@ -206,13 +206,26 @@ impl Args {
         };
         study.check().map_err(told)?;
         let survey = traffic.survey();
+        // Where the trace says of which class requests are, their shares are what it says.
+        if survey.by_class.iter().any(|&requests| requests > 0.0) {
+            let classes = study.workload.profile.classes.iter_mut();
+            for (class, &requests) in classes.zip(&survey.by_class) {
+                class.share = requests;
+            }
+        }
         study.rate = breaking_point(&study.workload, survey.costs).map_err(told)?;
         let runs = study.cases().map_err(told)?.len() as f64;
+        let requests = survey.requests * self.scale;
+        let requests = match survey.kind {
+            // Seconds of callers ÷ what one of their rounds takes.
+            Kind::Clients => {
+                requests / (study.workload.profile.mean_secs() + self.think_ms / 1000.0).max(1e-6)
+            }
+            _ => requests,
+        };
         study.mode = match self.mode {
             Some(ModeAsked::This(mode)) => mode,
-            _ if self.retries == 0 && survey.requests * self.scale * runs > MOST_FOLLOWED => {
-                Mode::Fluid
-            }
+            _ if self.retries == 0 && requests * runs > MOST_FOLLOWED => Mode::Fluid,
             _ => Mode::Requests,
         };
         Ok(Given { study, traffic })

@@ -114,7 +114,17 @@ fn hours(shown: &Shown, at: usize) -> f64 {
 }
 
 fn end(shown: &Shown) -> f64 {
-    hours(shown, shown.timeline.points.len().max(1))
+    let whole = shown.timeline.points.len().saturating_sub(1);
+    hours(shown, whole) + shown.timeline.filled as f64 / 3600.0
+}
+
+/// Seconds in a step: the last one may be shorter.
+fn secs(shown: &Shown, at: usize) -> f64 {
+    let timeline = &shown.timeline;
+    match at + 1 == timeline.points.len() {
+        true => timeline.filled as f64,
+        false => timeline.step_secs as f64,
+    }
 }
 
 fn clock(hours: &f64) -> String {
@@ -141,18 +151,21 @@ fn label() -> TextStyle<'static> {
 
 fn traffic(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
     let (timeline, end) = (&shown.timeline, end(shown));
-    let secs = timeline.step_secs as f64;
     let rates: Vec<f64> = timeline
         .points
         .iter()
-        .map(|point| point.felt.arrived / secs)
+        .enumerate()
+        .map(|(at, point)| point.felt.arrived / secs(shown, at))
         .collect();
     let series = |of: fn(&scaling::fleet::Point) -> f64| -> Vec<(f64, f64)> {
         let steps = timeline.points.iter().enumerate();
         steps
             .flat_map(|(at, point)| {
-                let value = of(point) / secs;
-                [(hours(shown, at), value), (hours(shown, at + 1), value)]
+                let value = of(point) / secs(shown, at);
+                [
+                    (hours(shown, at), value),
+                    (hours(shown, at + 1).min(end), value),
+                ]
             })
             .collect()
     };

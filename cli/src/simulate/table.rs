@@ -274,7 +274,7 @@ pub(super) fn lines(study: &Study, survey: &Survey, report: &Report) -> Vec<Stri
 
 /// Every run, a line each.
 pub(super) fn csv(report: &Report) -> String {
-    let mut text = "configuration,phase,seed,requests,missed_percent,shed_percent,failed_percent,p50_ms,p99_ms,instance_hours,most_instances,actions,flaps,under_percent,over_percent,under_time_percent,over_time_percent,instability_percent,breaks,longest_break_secs\n".to_owned();
+    let mut text = "configuration,phase,seed,requests,missed_percent,shed_percent,failed_percent,p50_ms,p99_ms,instance_hours,most_instances,actions,flaps,under_percent,over_percent,under_time_percent,over_time_percent,instability_percent,breaks,longest_break_secs,mean_break_secs\n".to_owned();
     for one in &report.candidates {
         for run in &one.runs {
             let it = &run.outcome;
@@ -297,6 +297,7 @@ pub(super) fn csv(report: &Report) -> String {
                 elasticity.instability_percent,
                 f64::from(it.breaks),
                 it.longest_break_secs as f64,
+                it.mean_break_secs,
             ];
             let figures: Vec<String> = figures.iter().map(f64::to_string).collect();
             let name = one.name.replace('"', "\"\"");

@@ -25,6 +25,9 @@ pub(super) struct Survey {
     pub(super) rows: u64,
     #[serde(skip)]
     pub(super) kind: Kind,
+    /// Requests of each class, where the trace names them.
+    #[serde(skip)]
+    pub(super) by_class: Vec<f64>,
     /// What the mean request asks for.
     #[serde(skip)]
     pub(super) costs: [f64; MOST_COSTS],
@@ -57,21 +60,42 @@ impl Traffic {
             &profile.class_names(),
         );
         if is_json {
+            if let Some(column) = profile.columns().first() {
+                let why = "CloudWatch's answer has no columns; expected a CSV trace that has it";
+                return Err(format!("{}: {column}: {why}", file.display()));
+            }
             let (kind, rows) = cloudwatch(&read(file)?, gaps.unwrap_or(Gaps::Zero))
                 .map_err(|error| of(file, &error))?;
-            return Self::new(Source::Rows(rows), reader, Some(kind))
-                .map_err(|error| of(file, &error));
+            return Self::new(
+                Source::Rows(rows),
+                reader,
+                Some(kind),
+                profile.classes.len(),
+            )
+            .map_err(|error| of(file, &error));
         }
-        Self::new(Source::File(file.to_owned()), reader, None).map_err(|error| of(file, &error))
+        Self::new(
+            Source::File(file.to_owned()),
+            reader,
+            None,
+            profile.classes.len(),
+        )
+        .map_err(|error| of(file, &error))
     }
 
     /// Of a text.
     pub(super) fn text(text: &'static str, profile: &Profile) -> Result<Self, String> {
         let reader = Reader::new(Gaps::Refuse, &profile.columns(), &profile.class_names());
-        Self::new(Source::Text(text), reader, None).map_err(|error| error.to_string())
+        Self::new(Source::Text(text), reader, None, profile.classes.len())
+            .map_err(|error| error.to_string())
     }
 
-    fn new(source: Source, reader: Reader, kind: Option<Kind>) -> Result<Self, Invalid> {
+    fn new(
+        source: Source,
+        reader: Reader,
+        kind: Option<Kind>,
+        classes: usize,
+    ) -> Result<Self, Invalid> {
         let name = match &source {
             Source::File(file) => file
                 .file_name()
@@ -91,6 +115,7 @@ impl Traffic {
                 most_per_sec: 0.0,
                 rows: 0,
                 kind: kind.unwrap_or(Kind::Bins),
+                by_class: vec![0.0; classes],
                 costs: [0.0; MOST_COSTS],
             },
         };
@@ -101,7 +126,22 @@ impl Traffic {
             let row = row?;
             let secs = (row.until_us - row.from_us) as f64 / 1e6;
             survey.rows += 1;
-            survey.requests += row.amount;
+            let is_clients = lines.kind.or(kind) == Some(Kind::Clients);
+            if is_clients && row.amount > MOST_CLIENTS {
+                let reason = format!(
+                    "{} at {} s; expected at most {MOST_CLIENTS}",
+                    row.amount,
+                    row.from_us / 1_000_000
+                );
+                return Err(Invalid {
+                    field: "clients".to_owned(),
+                    reason,
+                });
+            }
+            survey.requests += row.amount * if is_clients { secs } else { 1.0 };
+            if let Some(class) = row.class {
+                survey.by_class[class as usize] += row.amount;
+            }
             survey.secs = row.until_us as f64 / 1e6;
             for (cost, of_row) in survey.costs.iter_mut().zip(row.costs) {
                 *cost += row.amount * of_row;
@@ -182,6 +222,8 @@ pub(super) struct Lines<'t> {
     rows: std::slice::Iter<'t, Row>,
 }
 
+/// The most callers of a closed loop.
+const MOST_CLIENTS: f64 = 1e6;
 /// The longest line.
 const LONGEST_LINE: u64 = 1 << 20;
 

@@ -243,6 +243,11 @@ impl Recent {
 
     /// A metric over a period that has ended.
     pub(super) fn value(&self, metric: &MetricStat, start: u64, end: u64) -> Option<f64> {
+        self.found(metric, start, end)
+            .filter(|value| value.is_finite())
+    }
+
+    fn found(&self, metric: &MetricStat, start: u64, end: u64) -> Option<f64> {
         let known = known(metric)?;
         let mut all = Bucket::default();
         let newest = self.buckets.iter().rev();

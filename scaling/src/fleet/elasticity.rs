@@ -32,11 +32,11 @@ pub(super) struct Elasticity {
 }
 
 impl Elasticity {
-    /// A step in which `demand` was needed, which is above zero, and `supply` was there.
+    /// A step in which `demand` was needed and `supply` was there; parts are of one at least.
     pub(super) fn add(&mut self, demand: f64, supply: f64) {
         self.steps += 1.0;
-        self.under += (demand - supply).max(0.0) / demand;
-        self.over += (supply - demand).max(0.0) / demand;
+        self.under += (demand - supply).max(0.0) / demand.max(1.0);
+        self.over += (supply - demand).max(0.0) / demand.max(1.0);
         self.too_little += f64::from(u8::from(demand > supply));
         self.too_much += f64::from(u8::from(supply > demand));
         if let Some((last_demand, last_supply)) = self.last.replace((demand, supply)) {

@@ -172,6 +172,63 @@ fn callers_who_wait_send_as_fast_as_they_are_answered() {
     near(counted.total.arrived, 40_000.0, 3.0);
 }
 
+/// Callers who do not pause are refused in time that passes.
+#[test]
+fn callers_who_do_not_pause_do_not_stop_the_clock() {
+    let mut workload = workload(1, 100.0, 0.0);
+    workload.think_ms = 0.0;
+    workload.profile.queue_limit = 1;
+    let rows = || vec![row(0, 60_000_000, 10.0)];
+    for instances in [0, 1] {
+        let counted = served(&workload, fed(Kind::Clients, rows()), 60, instances);
+        assert!(counted.total.shed > 100.0, "{:?}", counted.total.shed);
+        let answered = counted.total.latency.readings().count;
+        near(answered + 1.0, 600.0 * f64::from(instances) + 1.0, 2.0);
+    }
+}
+
+/// A queue costs what its requests ask for, also in seconds in which nothing comes.
+#[test]
+fn a_flow_keeps_its_backlog_while_nothing_comes() {
+    let mut workload = workload(1, 0.0, 0.0);
+    workload.profile.ms_per = [("tokens".to_owned(), 10.0)].into();
+    let mut burst = row(0, 1_000_000, 100.0).unwrap();
+    burst.costs[0] = 10.0;
+    let rows = vec![Ok(burst), row(1_000_000, 60_000_000, 0.0)];
+    let mut flow = Flow::new(&workload, fed(Kind::Bins, rows));
+    flow.pass(0, 60, 1);
+    // A hundred requests of 0.1 s: ten seconds of one slot in sixty, then idle.
+    let busy = flow
+        .value(&metric(None, "SlotUtilization", "Average"), 0, 60)
+        .unwrap();
+    near(busy, 100.0 * 10.0 / 60.0, 1.0);
+    let idle = flow
+        .value(&metric(None, "Concurrency", "Maximum"), 50, 60)
+        .unwrap();
+    assert!(idle.is_finite(), "{idle}");
+}
+
+/// What is being replaced is the first to be let go.
+#[test]
+fn dead_instances_are_let_go_first() {
+    let mut workload = workload(1, 100.0, 0.0);
+    workload.failures = vec![InstanceFailure {
+        at: 10,
+        instances: 8,
+    }];
+    let rows = || vec![row(0, 60_000_000, 60.0)];
+    let mut fleet = Fleet::new(&workload, fed(Kind::Bins, rows()));
+    let mut flow = Flow::new(&workload, fed(Kind::Bins, rows()));
+    for world in [&mut fleet as &mut dyn World, &mut flow] {
+        world.pass(0, 20, 10);
+        world.pass(20, 30, 5);
+        world.pass(30, 40, 2);
+        let samples = metric(None, "OfferedLoad", "SampleCount");
+        assert_eq!(world.value(&samples, 20, 30), Some(2.0));
+        assert_eq!(world.value(&samples, 30, 40), Some(2.0));
+    }
+}
+
 #[test]
 fn metrics_are_those_of_the_requests() {
     let mut workload = workload(2, 250.0, 0.0);

@@ -49,12 +49,17 @@ pub struct Flow<'w, R> {
     /// Slot time ÷ mean, at equal shares.
     spread: Vec<f64>,
     instances: f64,
+    /// Those, and the ones that are being replaced.
+    capacity: f64,
     /// When dead instances are replaced, and how many.
     missing: Vec<(u64, f64)>,
     replaced_after: u64,
     now: u64,
-    /// Requests that wait.
+    /// Requests that wait, and the milliseconds of slot time that they ask for.
     queue: f64,
+    queue_ms: f64,
+    /// Milliseconds of slot time of the mean request, of late.
+    mean_ms: f64,
     /// Mean seconds of an answer, for closed loops.
     answer_secs: f64,
     sums: Sums,
@@ -93,6 +98,9 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
             replaced_after: fed.launch_secs,
             now: 0,
             queue: 0.0,
+            queue_ms: 0.0,
+            mean_ms: 1000.0 * profile.mean_secs(),
+            capacity: 0.0,
             answer_secs: profile.mean_secs(),
             sums: Sums::default(),
             recent: Recent::new(fed.longest_secs, scales),
@@ -132,7 +140,7 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
         own.unwrap_or(1000.0 * profile.mean_secs()) + columns.sum::<f64>()
     }
 
-    /// Requests of the second that begins now, and their mean slot time in milliseconds.
+    /// Requests of the second that begins now, and the milliseconds of slot time that they ask for.
     fn arrivals(&mut self) -> (f64, f64) {
         let (from, until) = (self.now * 1_000_000, (self.now + 1) * 1_000_000);
         let (mut requests, mut asked) = (0.0, 0.0);
@@ -150,7 +158,10 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
                     Kind::Clients => {
                         let cycle = self.answer_secs + self.workload.think_ms / 1000.0;
                         let width = (row.until_us - row.from_us).max(1) as f64 / 1e6;
-                        row.amount / cycle.max(1e-6) * share * width
+                        // No more can be on their way than there are callers who do not wait.
+                        let free = (row.amount - self.queue).max(0.0);
+                        let most = free.max(free / self.answer_secs.max(1e-3));
+                        (row.amount / cycle.max(1e-6)).min(most) * share * width
                     }
                     _ => row.amount * share,
                 };
@@ -165,20 +176,35 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
                 _ => break,
             }
         }
-        let mean = match requests > 0.0 {
-            true => asked / requests,
-            false => 1000.0 * self.workload.profile.mean_secs(),
-        };
-        (requests, mean)
+        (requests, asked)
     }
 
-    /// Instances in service and on their way.
+    /// Instances in service and on their way; those on their way are the first to be let go.
     fn set_capacity(&mut self, capacity: u32) {
         let capacity = f64::from(capacity);
+        let mut fewer = (self.capacity - capacity).max(0.0);
+        self.capacity = capacity;
+        for (_, count) in self.missing.iter_mut().rev() {
+            let taken = fewer.min(*count);
+            *count -= taken;
+            fewer -= taken;
+        }
         let gone: f64 = self.missing.iter().map(|(_, count)| count).sum();
         self.instances = (capacity - gone).max(0.0);
-        if gone > capacity {
-            self.missing.clear();
+    }
+
+    /// Instances that die now take what waits in them along.
+    fn kill(&mut self) {
+        for failure in &self.workload.failures {
+            if failure.at == self.now {
+                let count = f64::from(failure.instances).min(self.instances);
+                let share = count / self.instances.max(1.0);
+                self.missing.push((self.now + self.replaced_after, count));
+                self.instances -= count;
+                self.tally.fail(Failure::Lost, self.queue * share);
+                self.queue *= 1.0 - share;
+                self.queue_ms *= 1.0 - share;
+            }
         }
     }
 
@@ -186,14 +212,12 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
         let now = self.now;
         self.missing.retain(|(back, _)| *back > now);
         self.set_capacity(capacity);
-        for failure in &self.workload.failures {
-            if failure.at == now {
-                let count = f64::from(failure.instances).min(self.instances);
-                self.missing.push((now + self.replaced_after, count));
-                self.instances -= count;
-            }
+        self.kill();
+        let (arrived, asked_ms) = self.arrivals();
+        let there = self.queue + arrived;
+        if there > 0.0 {
+            self.mean_ms = (self.queue_ms + asked_ms) / there;
         }
-        let (arrived, mean_ms) = self.arrivals();
         let profile = &self.workload.profile;
         let slots = f64::from(profile.slots);
         let sums = &mut self.sums;
@@ -205,18 +229,20 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
             sums.no_capacity += arrived;
             sums.shed += arrived;
             sums.timed_out += std::mem::take(&mut self.queue);
+            self.queue_ms = 0.0;
             return;
         }
         sums.per_instance += arrived / self.instances;
-        sums.asked_ms += arrived * mean_ms * profile.batched();
+        sums.asked_ms += asked_ms * profile.batched();
+        let mean_ms = self.mean_ms.max(0.001);
         let rate = 1000.0 * slots * self.instances / (mean_ms * profile.batched());
-        let there = self.queue + arrived;
         let served = there.min(rate);
         let left = there - served;
         let holds = self.instances * f64::from(profile.queue_limit);
         let shed = (left - holds).max(0.0).min(arrived);
         let too_late = (left - shed - rate * profile.timeout_secs).max(0.0);
         self.queue = left - shed - too_late;
+        self.queue_ms = self.queue * mean_ms;
         sums.served += served;
         sums.shed += shed;
         sums.timed_out += too_late;
@@ -253,8 +279,9 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
         let instances = sums.instance_secs / sums.secs;
         let asked = match sums.arrived > 0.0 {
             true => sums.asked_ms / 1000.0 / sums.arrived,
-            false => profile.mean_secs() * profile.batched(),
+            false => self.mean_ms / 1000.0 * profile.batched(),
         };
+        let asked = asked.max(1e-6);
         let alone = asked / profile.batched();
         let slot_secs = slots * sums.instance_secs;
         let offered = sums.asked_ms / 1000.0 / slot_secs;
@@ -339,7 +366,7 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Flow<'w, R> {
             return Err(why);
         }
         let profile = &self.workload.profile;
-        let (mean, slots) = (profile.mean_secs(), f64::from(profile.slots));
+        let (mean, slots) = (self.mean_ms / 1000.0, f64::from(profile.slots));
         let rate = self.instances * slots / (mean * profile.batched()).max(1e-9);
         match self.instances > 0.0 {
             true => self

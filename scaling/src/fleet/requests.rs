@@ -84,6 +84,9 @@ impl Estimate {
     }
 }
 
+/// No request takes longer: eleven days, in microseconds.
+const LONGEST_SLOT_US: f64 = 1e12;
+
 /// Sizes between two powers of two are alike.
 const SIZES: usize = 64;
 
@@ -304,7 +307,8 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Fleet<'w, R> {
         for (cost, ms) in arrival.costs.iter().zip(&self.ms_per) {
             mean_ms += cost * ms;
         }
-        let slot_us = (1000.0 * mean_ms * self.laws[class].draw(&mut self.random)).max(1.0);
+        let slot_us = (1000.0 * mean_ms * self.laws[class].draw(&mut self.random))
+            .clamp(1.0, LONGEST_SLOT_US);
         let size = self.size.map_or(0, |column| {
             (arrival.costs[column].max(1.0).log2() as usize).min(SIZES - 1)
         });
@@ -423,7 +427,7 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Fleet<'w, R> {
                 self.bucket.latency.add(latency, 1.0);
                 self.tally
                     .answer((self.now_us - request.sent_us) as f64, 1.0);
-                self.think(request);
+                self.think(request, 1.0);
             }
             next = request.next;
         }
@@ -512,7 +516,7 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Fleet<'w, R> {
     fn fail(&mut self, mut request: Request, failure: Failure) {
         if request.attempts > self.workload.retries {
             self.tally.fail(failure, 1.0);
-            return self.think(request);
+            return self.think(request, (1000.0 * self.workload.backoff_ms).max(1000.0));
         }
         let backoff_us = 1000.0 * self.workload.backoff_ms;
         let wait = backoff_us * f64::from(1_u32 << (request.attempts - 1).min(20));
@@ -523,8 +527,8 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Fleet<'w, R> {
         self.due_at(self.now_us + wait as u64, Due::Again(id));
     }
 
-    /// A caller of a closed loop has its answer, or none.
-    fn think(&mut self, request: Request) {
+    /// A caller of a closed loop has its answer, or none, and pauses for so many microseconds at least.
+    fn think(&mut self, request: Request, least_us: f64) {
         if !request.is_client {
             return;
         }
@@ -534,6 +538,7 @@ impl<'w, R: Iterator<Item = Result<Row, Invalid>>> Fleet<'w, R> {
             return;
         }
         let pause = -(1.0 - self.random.unit()).ln() * 1000.0 * self.workload.think_ms;
+        let pause = pause.max(least_us);
         self.due_at(self.now_us + pause as u64, Due::Send);
     }
 

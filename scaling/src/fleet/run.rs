@@ -103,8 +103,8 @@ struct Actions {
     flaps: u32,
     /// When, and whether it added.
     last: Option<(u64, bool)>,
-    /// What is under way has been counted.
-    begun: bool,
+    /// Changes under way: they have been counted.
+    begun: u32,
     events: Vec<Event>,
 }
 
@@ -115,14 +115,17 @@ impl Actions {
         } = event.what
         {
             let is_begin = status == Status::InProgress;
-            if is_begin || !self.begun {
+            if is_begin || self.begun == 0 {
                 self.actions += 1;
                 let now = (event.t, to > from);
                 if let Some((t, up)) = self.last.replace(now) {
                     self.flaps += u32::from(up != now.1 && event.t <= t + FLAP_SECS);
                 }
             }
-            self.begun = is_begin;
+            self.begun = match is_begin {
+                true => self.begun + 1,
+                false => self.begun.saturating_sub(1),
+            };
         }
         if self.events.len() < MOST_EVENTS {
             self.events.push(event);

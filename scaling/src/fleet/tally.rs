@@ -95,7 +95,7 @@ pub struct Timeline {
     /// In order; the last one may be shorter.
     pub points: Vec<Point>,
     /// Seconds in the last one.
-    filled: u64,
+    pub filled: u64,
 }
 
 const MOST_POINTS: usize = 720;
@@ -229,9 +229,9 @@ impl Tally {
         }
     }
 
-    /// The least instances that would have done; never none.
+    /// The least instances that would have done; none where nothing came.
     fn needed(&self, requests: f64, secs: u64) -> f64 {
-        (requests / secs as f64 / self.rate - 1e-9).ceil().max(1.0)
+        (requests / secs as f64 / self.rate - 1e-9).ceil().max(0.0)
     }
 
     fn close_minute(&mut self) {

@@ -180,7 +180,8 @@ impl Autoscaler {
     fn complete(&mut self) {
         while let Some(at) = self.activities.iter().position(|a| a.due <= self.now) {
             let activity = self.activities.remove(at);
-            self.capacity = activity.to;
+            // Where several are under way, one may be complete before another that began earlier.
+            self.capacity = (self.capacity + activity.to).saturating_sub(activity.from);
             match activity.cooldown {
                 Some(Cooldown {
                     direction: Direction::Out,

@@ -14,7 +14,7 @@ use serde_json::{json, Value};
 
 use crate::fleet::{self, Mode, Outcome, Shown, Workload};
 use crate::policy::Invalid;
-use crate::simulate::Configuration;
+use crate::simulate::{Configuration, Options};
 use crate::trace::{Kind, Row};
 
 pub use report::{Candidate, Keeps, Order, Report, RunOf, Sensitivity};
@@ -62,26 +62,40 @@ pub struct Case {
     pub seed: u64,
     /// What is turned round.
     pub switch: Option<Switch>,
+    /// Which of [`switches`] that is.
+    pub turned: Option<usize>,
 }
 
-/// Every rule that nobody has confirmed, turned round, and the delays twice as long.
+/// Every rule that nobody has confirmed, turned round, and the delays twice as long. What is not at its
+/// default is turned to it.
 #[must_use]
-pub fn switches(launch: u64, metric_delay: u64) -> Vec<Switch> {
-    let all = [
+pub fn switches(options: &Options) -> Vec<Switch> {
+    let now = serde_json::to_value(options).unwrap_or_default();
+    let default = serde_json::to_value(Options::default()).unwrap_or_default();
+    let rules = [
         ("block_while_updating", json!(false)),
         ("cooldown_base", json!("current")),
         ("value_used", json!("average")),
         ("value_used", json!("maximum")),
         ("scale_in_cap", json!(1)),
         ("low_factor", json!(0.8)),
-        ("metric_delay", json!((2 * metric_delay).clamp(60, 86_400))),
-        ("launch", json!((2 * launch).clamp(60, 86_400))),
     ];
+    let twice = |secs: u64| json!((2 * secs).clamp(60, 86_400));
+    let delays = [
+        ("metric_delay", twice(options.metric_delay)),
+        ("launch", twice(options.launch)),
+    ];
+    let turned = rules
+        .into_iter()
+        .map(|(option, other)| match now[option] == other {
+            true => (option, default[option].clone()),
+            false => (option, other),
+        });
     let switch = |(option, value): (&str, Value)| Switch {
         option: option.to_owned(),
         value,
     };
-    all.into_iter().map(switch).collect()
+    turned.chain(delays).map(switch).collect()
 }
 
 impl Study {
@@ -127,14 +141,15 @@ impl Study {
     /// Options that cannot be.
     pub fn cases(&self) -> Result<Vec<Case>, Invalid> {
         let mut cases = Vec::new();
-        let mut add = |configuration, seeds: &[u64], switch: Option<Switch>| {
+        let mut add = |configuration, seeds: &[u64], turned: Option<(usize, Switch)>| {
             for &seed in seeds {
                 for &phase in &self.phases {
                     cases.push(Case {
                         configuration,
                         phase,
                         seed,
-                        switch: switch.clone(),
+                        turned: turned.as_ref().map(|(at, _)| *at),
+                        switch: turned.as_ref().map(|(_, switch)| switch.clone()),
                     });
                 }
             }
@@ -143,8 +158,8 @@ impl Study {
             add(at, &self.seeds, None);
             if self.configurations.len() > 1 {
                 let options = configuration.options()?;
-                for switch in switches(options.launch, options.metric_delay) {
-                    add(at, &self.seeds[..1], Some(switch));
+                for turned in switches(&options).into_iter().enumerate() {
+                    add(at, &self.seeds[..1], Some(turned));
                 }
             }
         }

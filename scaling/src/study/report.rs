@@ -126,30 +126,31 @@ impl Study {
             candidates.push(self.candidate(at, order, &runs[at]));
         }
         let mut sensitivity: Vec<Sensitivity> = Vec::new();
-        let first = ranked.first().copied();
-        for (case, _) in results {
-            let Some(switch) = &case.switch else { continue };
-            // A delay is twice as long for each configuration; its name stands for it.
-            let is_same = |other: &Switch| {
-                other.option == switch.option
-                    && (other.value.is_number() || other.value == switch.value)
-            };
-            if sensitivity.iter().any(|known| is_same(&known.switch)) {
-                continue;
-            }
-            let switched = |at: usize| -> Vec<Outcome> {
+        // Turned cases have one seed: so has what they are compared with.
+        let of_turned = |turned: Option<usize>| -> Vec<Vec<Outcome>> {
+            let of = |at: usize| {
                 let is_of = |case: &Case| {
-                    case.configuration == at && case.switch.as_ref().is_some_and(is_same)
+                    case.configuration == at && case.turned == turned && case.seed == self.seeds[0]
                 };
                 let those = results.iter().filter(|(case, _)| is_of(case));
                 those.map(|(_, outcome)| *outcome).collect()
             };
-            let all: Vec<Vec<Outcome>> = (0..self.configurations.len()).map(switched).collect();
-            let winner = self.ranked(&all).first().copied();
+            (0..self.configurations.len()).map(of).collect()
+        };
+        let first = |turned| self.ranked(&of_turned(turned)).first().copied();
+        let usual = first(None);
+        for (case, _) in results {
+            let (Some(switch), Some(turned)) = (&case.switch, case.turned) else {
+                continue;
+            };
+            if turned < sensitivity.len() {
+                continue;
+            }
+            let winner = first(Some(turned));
             sensitivity.push(Sensitivity {
                 switch: switch.clone(),
                 first: winner.map_or_else(String::new, |at| self.configurations[at].name.clone()),
-                changes: winner != first,
+                changes: winner != usual,
             });
         }
         Report {
@@ -204,11 +205,14 @@ impl Study {
             let differences: Vec<f64> = pairs.map(|(above, below)| below - above).collect();
             mean(&differences) > margin(&differences)
         };
+        let is_in = |outcomes: &[Outcome]| {
+            let missed = mean(&figures(outcomes, |one| one.missed_percent));
+            missed <= 100.0 * self.workload.slo.allowed() + 1e-9
+        };
         let is_behind = match (self.keeps(above), self.keeps(below)) {
             (Keeps::Yes, Keeps::No) => true,
-            (Keeps::Yes, Keeps::Yes) => behind(|one| one.instance_hours),
-            (Keeps::No, Keeps::No) => behind(|one| one.missed_percent),
-            _ => false,
+            _ if is_in(above) && is_in(below) => behind(|one| one.instance_hours),
+            _ => behind(|one| one.missed_percent),
         };
         match is_behind {
             true => Order::Significant,

@@ -139,3 +139,19 @@ fn two_of_one_name_and_unknown_options_are_refused() {
     let error = one.check().unwrap_err().to_string();
     assert!(error.contains("a.target"), "{error}");
 }
+
+/// What is not at its default is turned to it.
+#[test]
+fn rules_are_turned_the_other_way() {
+    let usual = Options::usual();
+    let turned = switches(&usual.with("value_used", json!("average")).unwrap());
+    let values: Vec<_> = turned
+        .iter()
+        .filter(|one| one.option == "value_used")
+        .map(|one| one.value.clone())
+        .collect();
+    assert_eq!(values, [json!("newest"), json!("maximum")]);
+    let launch = turned.iter().find(|one| one.option == "launch").unwrap();
+    assert_eq!(launch.value, json!(2 * usual.launch));
+    assert_eq!(turned.len(), 8);
+}

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::csv::{LATEST_STAMP, LATEST_US};
 use super::{time::millis, Gaps, Kind, Row, MOST_COSTS};
 use crate::policy::Invalid;
 
@@ -35,7 +36,7 @@ enum Stamp {
 impl Stamp {
     fn millis(&self) -> Option<i64> {
         match self {
-            Self::Seconds(secs) => Some((secs * 1000.0) as i64),
+            Self::Seconds(secs) => (secs.abs() < LATEST_STAMP).then_some((secs * 1000.0) as i64),
             Self::Text(text) => millis(text),
         }
     }
@@ -119,7 +120,13 @@ pub fn cloudwatch(text: &str, gaps: Gaps) -> Result<(Kind, Vec<Row>), Invalid> {
                 format!("{off} ms after the first; expected multiples of {step} ms"),
             ));
         }
-        let from_us = off.unsigned_abs() * 1000;
+        let from_us = off.unsigned_abs().saturating_mul(1000);
+        if from_us > LATEST_US {
+            return Err(Invalid::new(
+                field("Timestamps"),
+                format!("{off} ms after the first; expected ten years at most"),
+            ));
+        }
         if let (Gaps::Previous, Some(last)) = (gaps, rows.last_mut()) {
             last.amount *= (from_us - last.from_us) as f64 / (last.until_us - last.from_us) as f64;
             last.until_us = from_us;

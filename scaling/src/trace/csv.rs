@@ -17,7 +17,9 @@ pub enum Gaps {
 }
 
 /// The latest time: ten years.
-const LATEST_US: u64 = 10 * 366 * 86_400 * 1_000_000;
+pub(super) const LATEST_US: u64 = 10 * 366 * 86_400 * 1_000_000;
+/// No time stamp is later, in seconds since 1970: what counts milliseconds is refused.
+pub(super) const LATEST_STAMP: f64 = 1e11;
 /// The most requests in a line.
 const MOST: f64 = 1e12;
 
@@ -156,6 +158,7 @@ impl Reader {
                     return Err(self.wrong("header", why));
                 }
             };
+            self.has_costs(line, &columns)?;
             let kind = match columns.len() {
                 1 => Kind::Requests,
                 _ => Kind::Bins,
@@ -197,21 +200,18 @@ impl Reader {
                     Column::Amount
                 }
                 "class" | "model" => Column::Class,
-                _ => match self.costs.iter().position(|cost| *cost == name) {
+                _ => match self
+                    .costs
+                    .iter()
+                    .position(|cost| cost.eq_ignore_ascii_case(&name))
+                {
                     Some(cost) if cost < MOST_COSTS => Column::Cost(cost),
                     _ => Column::Unused,
                 },
             };
             columns.push(column);
         }
-        let wanted = (0..self.costs.len()).find(|&cost| !columns.contains(&Column::Cost(cost)));
-        if let Some(missing) = wanted {
-            let why = format!(
-                "{line:?} has no column {:?}, which the profile turns into service time",
-                self.costs[missing]
-            );
-            return Err(self.wrong("header", why));
-        }
+        self.has_costs(line, &columns)?;
         let names = fields.iter().map(|&name| name.to_owned()).collect();
         Ok((
             Header {
@@ -221,6 +221,18 @@ impl Reader {
             },
             false,
         ))
+    }
+
+    /// Whether every column is there that the profile uses.
+    fn has_costs(&self, line: &str, columns: &[Column]) -> Result<(), Invalid> {
+        let missing = (0..self.costs.len()).find(|&cost| !columns.contains(&Column::Cost(cost)));
+        let Some(missing) = missing else {
+            return Ok(());
+        };
+        let name = &self.costs[missing];
+        let why =
+            format!("{line:?} has no column {name:?}, which the profile turns into service time");
+        Err(self.wrong("header", why))
     }
 
     fn row(&mut self, line: &str) -> Result<Row, Invalid> {
@@ -299,7 +311,9 @@ impl Reader {
             Unit::Millis => self.number(name, field)? * 1e3,
             Unit::Stamp => {
                 let field = field.trim_matches('"');
-                let epoch = field.parse::<f64>().ok().map(|secs| (secs * 1000.0) as i64);
+                let epoch = field.parse::<f64>().ok();
+                let epoch = epoch.filter(|secs| secs.abs() < LATEST_STAMP);
+                let epoch = epoch.map(|secs| (secs * 1000.0) as i64);
                 let Some(now) = epoch.or_else(|| millis(field)) else {
                     let why = format!("{field:?}; expected an ISO 8601 time or seconds since 1970");
                     return Err(self.wrong(name, why));
@@ -349,7 +363,7 @@ impl Reader {
             }
             match self.gaps {
                 Gaps::Refuse => {
-                    let why = format!("a gap: {found} s after the line before; expected {wanted} s, or to be told what came in gaps (zero, previous)");
+                    let why = format!("a gap: {found} s after the line before; expected {wanted} s, or --gaps zero or previous, which says what came in it");
                     return Err(self.wrong("t", why));
                 }
                 Gaps::Zero => last.until_us = last.from_us + regular,

@@ -95,7 +95,7 @@ fn gaps_are_what_one_is_told() {
     );
     assert_eq!(with(Gaps::Previous)[1], (300.0, 1200.0, 60.0));
     let error = read(text).unwrap_err().to_string();
-    assert_eq!(error, "line 4, t: a gap: 900 s after the line before; expected 300 s, or to be told what came in gaps (zero, previous)");
+    assert_eq!(error, "line 4, t: a gap: 900 s after the line before; expected 300 s, or --gaps zero or previous, which says what came in it");
 }
 
 #[test]
