@@ -2,6 +2,8 @@
 //!
 //! A colour here is a name: the page's style sheet gives each its colour in the light and in the dark.
 
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use scaling::fleet::{Shown, Slo};
@@ -149,6 +151,28 @@ fn label() -> TextStyle<'static> {
     ("sans-serif", LABEL).into_font().color(&INK)
 }
 
+/// Hours below, and this at the left.
+fn axes<'a, Y>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, Y>>,
+    of: &str,
+) -> Result<(), Failed>
+where
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .label_style(label())
+        .x_label_formatter(&clock)
+        .y_label_formatter(&plain)
+        .y_desc(of)
+        .draw()?;
+    Ok(())
+}
+
 fn traffic(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
     let (timeline, end) = (&shown.timeline, end(shown));
     let rates: Vec<f64> = timeline
@@ -179,17 +203,7 @@ fn traffic(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
         .right_y_label_area_size(56)
         .build_cartesian_2d(0.0..end, 0.0..top(rates.iter().copied()))?
         .set_secondary_coord(0.0..end, 0.0..most);
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(label())
-        .x_label_formatter(&clock)
-        .y_label_formatter(&plain)
-        .y_desc("requests a second")
-        .draw()?;
+    axes(&mut chart, "requests a second")?;
     chart
         .configure_secondary_axes()
         .axis_style(INK)
@@ -234,17 +248,7 @@ fn latency(area: &Area<'_>, shown: &Shown, slo: &Slo) -> Result<(), Failed> {
         .y_label_area_size(64)
         .margin_right(64)
         .build_cartesian_2d(0.0..end(shown), (0.8 * least..1.2 * most).log_scale())?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(label())
-        .x_label_formatter(&clock)
-        .y_label_formatter(&plain)
-        .y_desc("milliseconds")
-        .draw()?;
+    axes(&mut chart, "milliseconds")?;
     let promised = [(0.0, slo.latency_ms), (end(shown), slo.latency_ms)];
     chart.draw_series(LineSeries::new(promised, PROMISE.stroke_width(1)))?;
     chart.draw_series(LineSeries::new(tail, TAIL.stroke_width(2)))?;
@@ -263,18 +267,7 @@ fn queue(area: &Area<'_>, shown: &Shown) -> Result<(), Failed> {
             0.0..end(shown),
             0.0..top(points.iter().map(|point| point.queue)),
         )?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(label())
-        .x_label_formatter(&clock)
-        .y_labels(4)
-        .y_label_formatter(&plain)
-        .y_desc("requests")
-        .draw()?;
+    axes(&mut chart, "requests")?;
     let waiting = points
         .iter()
         .enumerate()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::autoscaler::Autoscaler;
 use super::options::Options;
 use super::scenario::ScheduledAction;
-use super::setup::{Scheduled, Setup};
+use super::setup::Setup;
 use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalingPolicy};
 
 /// A scaling configuration, with the documents that AWS takes.
@@ -63,17 +63,16 @@ impl Configuration {
     /// # Errors
     /// As [`Autoscaler::new`].
     pub fn autoscaler(&self, options: Options) -> Result<Autoscaler, Invalid> {
-        let scheduled = self.scheduled_actions.iter().map(|action| Scheduled {
-            name: action.name.clone(),
-            at: action.at,
-            action: action.action,
-        });
         Autoscaler::new(Setup {
             target: self.target,
             capacity: self.capacity.unwrap_or(self.target.min_capacity),
             policies: self.policies.clone(),
             alarms: self.alarms.clone(),
-            scheduled: scheduled.collect(),
+            scheduled: self
+                .scheduled_actions
+                .iter()
+                .map(ScheduledAction::once)
+                .collect(),
             options,
         })
     }

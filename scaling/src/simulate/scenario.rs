@@ -80,6 +80,16 @@ pub struct ScheduledAction {
     pub action: ScalableTargetAction,
 }
 
+impl ScheduledAction {
+    pub(super) fn once(&self) -> Scheduled {
+        Scheduled {
+            name: self.name.clone(),
+            at: self.at,
+            action: self.action,
+        }
+    }
+}
+
 /// What is expected: every change of capacity and every refusal, and some of the alarms' changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -120,17 +130,16 @@ impl Scenario {
                 .check()
                 .map_err(|error| error.within(&format!("metrics.{name}")))?;
         }
-        let scheduled = self.scheduled_actions.iter().map(|action| Scheduled {
-            name: action.name.clone(),
-            at: action.at,
-            action: action.action,
-        });
         let mut autoscaler = Autoscaler::new(Setup {
             target: self.target,
             capacity: self.capacity,
             policies: self.policies.clone(),
             alarms: self.alarms.clone(),
-            scheduled: scheduled.collect(),
+            scheduled: self
+                .scheduled_actions
+                .iter()
+                .map(ScheduledAction::once)
+                .collect(),
             options: self.options,
         })?;
         let mut world = GivenWorld::new(self.metrics.clone());
