@@ -218,7 +218,9 @@ fn workload(setting: &Setting, signal: &Signal, per_written_ms: f64, bounded: bo
 fn outcomes(workload: &Workload, configuration: &Configuration, rows: &[Row]) -> Vec<Outcome> {
     let at = |&phase_secs: &u64| {
         let options = configuration.options().expect("options");
-        let autoscaler = configuration.autoscaler(options).expect("an autoscaler");
+        let autoscaler = configuration
+            .autoscaler(options, None, 0)
+            .expect("an autoscaler");
         let fed = Run {
             rows: rows.iter().copied().map(Ok),
             kind: Kind::Requests,

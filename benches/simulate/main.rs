@@ -64,7 +64,9 @@ fn timed<R: Iterator<Item = Result<Row, Invalid>>>(
     mode: Mode,
 ) -> (Outcome, Vec<f64>, f64) {
     let options = configuration.options().expect("options");
-    let autoscaler = configuration.autoscaler(options).expect("an autoscaler");
+    let autoscaler = configuration
+        .autoscaler(options, None, u64::from(u32::MAX))
+        .expect("an autoscaler");
     let fed = Run {
         rows,
         kind: Kind::Bins,

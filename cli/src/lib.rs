@@ -6,6 +6,7 @@
 pub mod bill;
 pub mod loadtest;
 pub mod logging;
+pub mod policy;
 pub mod serve;
 pub mod settings;
 pub mod simulate;
@@ -38,6 +39,9 @@ enum Command {
     Loadtest(loadtest::Args),
     /// Replay a scaling configuration and show what Application Auto Scaling would have done.
     Simulate(simulate::Args),
+    /// Write scaling policies, and find the traps in those that are there.
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 /// Runs the command that these arguments name.
@@ -47,6 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve => serve::run(),
             Command::Loadtest(args) => loadtest::run(args),
             Command::Simulate(args) => simulate::run(&args),
+            Command::Policy(command) => policy::run(&command),
         },
         Err(error) => {
             let asked = matches!(

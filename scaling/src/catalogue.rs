@@ -243,7 +243,10 @@ pub mod internal {
     pub const QUEUED_WORK: &str = "QueuedWork";
     /// Gauge: slots, the concurrent model executions that the server is set up for.
     pub const SLOTS: &str = "Slots";
-    /// Level: slots in a run right now.
+    /// Counter, nanoseconds: slot time of the runs that ended on an HTTP thread. They take microseconds, and
+    /// there are so many of them that two threads would quarrel over [`BUSY_SLOTS`].
+    pub const INLINE_TIME: &str = "InlineTime";
+    /// Level: slots in a run of their own threads right now.
     pub const BUSY_SLOTS: &str = "BusySlots";
     /// Gauge, microseconds since the recorder's epoch: when the wait of the queue's oldest request
     /// began; 0 while nobody waits.

@@ -12,18 +12,28 @@
 //! [`simulate`] what Application Auto Scaling would do with both. A [`trace`] says when requests come, the
 //! [`capacity`] profile what an instance can do; [`fleet`] lets one meet the other, and [`study`] compares
 //! what different configurations make of it.
+//!
+//! A [`document`] is what somebody else wrote: it becomes a policy, and [`lint`] tells its traps, out of
+//! what is [`known`] of the metrics. [`mod@write`] goes the other way, from a wish to documents that AWS
+//! takes, and [`mend`] writes what a document meant.
 
 pub mod bill;
 pub mod capacity;
 pub mod catalogue;
+pub mod document;
 pub mod expression;
 pub mod fleet;
 pub mod frame;
 pub mod histogram;
+pub mod known;
 pub mod level;
+pub mod lint;
+pub mod mend;
+mod moment;
 pub mod policy;
 pub mod signal;
 pub mod simulate;
 pub mod study;
 pub mod trace;
 pub mod window;
+pub mod write;

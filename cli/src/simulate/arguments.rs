@@ -74,6 +74,10 @@ pub struct Args {
     /// What came in bins that the trace leaves out: `refuse` it, `zero` or as in the `previous` one.
     #[arg(long, value_name = "WHAT", value_parser = gaps)]
     gaps: Option<Gaps>,
+    /// When the trace begins, such as 2027-01-31T08:00:00Z: what schedules with a time of day need. As the
+    /// trace's own time stamps say, if it has any.
+    #[arg(long, value_name = "TIME", value_parser = begin)]
+    begins: Option<i64>,
     /// Begin the trace at so many points of a minute.
     #[arg(long, value_name = "COUNT", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=60))]
     phases: u64,
@@ -146,6 +150,10 @@ fn failure(text: &str) -> Result<InstanceFailure, String> {
     }
 }
 
+fn begin(text: &str) -> Result<i64, String> {
+    scaling::simulate::begin(text).map_err(|error| error.reason)
+}
+
 fn option(text: &str) -> Result<(String, serde_json::Value), String> {
     let (name, value) = text
         .split_once('=')
@@ -195,6 +203,8 @@ impl Args {
         }
         let mut study = Study {
             configurations: self.configurations()?,
+            begins: self.begins.or(traffic.survey().begins),
+            secs: traffic.survey().secs.ceil() as u64,
             phases: (0..self.phases)
                 .map(|phase| phase * 60 / self.phases)
                 .collect(),

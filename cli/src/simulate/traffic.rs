@@ -18,6 +18,8 @@ pub(super) struct Survey {
     pub(super) requests: f64,
     /// From the beginning to the end.
     pub(super) secs: f64,
+    /// When it begins, seconds since 1970; none where nobody knows.
+    pub(super) begins: Option<i64>,
     /// Requests a second, or callers, in the busiest row of at least a second; of single requests the
     /// busiest second.
     pub(super) most_per_sec: f64,
@@ -64,15 +66,17 @@ impl Traffic {
                 let why = "CloudWatch's answer has no columns; expected a CSV trace that has it";
                 return Err(format!("{}: {column}: {why}", file.display()));
             }
-            let (kind, rows) = cloudwatch(&read(file)?, gaps.unwrap_or(Gaps::Zero))
+            let (kind, rows, begins) = cloudwatch(&read(file)?, gaps.unwrap_or(Gaps::Zero))
                 .map_err(|error| of(file, &error))?;
-            return Self::new(
+            let mut traffic = Self::new(
                 Source::Rows(rows),
                 reader,
                 Some(kind),
                 profile.classes.len(),
             )
-            .map_err(|error| of(file, &error));
+            .map_err(|error| of(file, &error))?;
+            traffic.survey.begins = Some(begins.div_euclid(1000));
+            return Ok(traffic);
         }
         Self::new(
             Source::File(file.to_owned()),
@@ -112,6 +116,7 @@ impl Traffic {
                 name,
                 requests: 0.0,
                 secs: 0.0,
+                begins: None,
                 most_per_sec: 0.0,
                 rows: 0,
                 kind: kind.unwrap_or(Kind::Bins),
@@ -143,6 +148,7 @@ impl Traffic {
                 survey.by_class[class as usize] += row.amount;
             }
             survey.secs = row.until_us as f64 / 1e6;
+            survey.begins = survey.begins.or(lines.begins);
             for (cost, of_row) in survey.costs.iter_mut().zip(row.costs) {
                 *cost += row.amount * of_row;
             }
@@ -200,6 +206,7 @@ impl Traffic {
                 _ => Some(self.reader.clone()),
             },
             kind: None,
+            begins: None,
             rows: rows.iter(),
         })
     }
@@ -219,6 +226,7 @@ pub(super) struct Lines<'t> {
     /// None at the end.
     reader: Option<Reader>,
     kind: Option<Kind>,
+    begins: Option<i64>,
     rows: std::slice::Iter<'t, Row>,
 }
 
@@ -244,6 +252,7 @@ impl Iterator for Lines<'_> {
                 Ok(0) => {
                     let reader = self.reader.take()?;
                     self.kind = self.kind.or(reader.kind());
+                    self.begins = self.begins.or(reader.begins());
                     return Some(reader.finish());
                 }
                 Ok(_) => match std::str::from_utf8(&self.line) {
@@ -253,6 +262,9 @@ impl Iterator for Lines<'_> {
             };
             if self.kind.is_none() {
                 self.kind = reader.kind();
+            }
+            if self.begins.is_none() {
+                self.begins = reader.begins();
             }
             match row {
                 Ok(None) => {}

@@ -6,7 +6,7 @@ use super::elasticity::Accuracy;
 use super::requests::Fleet;
 use super::tally::{Counted, Timeline};
 use super::{bucket, Flow, Workload};
-use crate::policy::{Invalid, ScalableTarget, SuspendedState};
+use crate::policy::{Invalid, ScalableTarget};
 use crate::simulate::{Autoscaler, Event, Setup, Status, What, World};
 use crate::trace::{Kind, Row, MOST_COSTS};
 
@@ -269,13 +269,8 @@ pub fn breaking_point(workload: &Workload, costs: [f64; MOST_COSTS]) -> Result<f
             failures: Vec::new(),
             ..workload.clone()
         };
-        let target = ScalableTarget {
-            min_capacity: 1,
-            max_capacity: 1,
-            suspended_state: SuspendedState::default(),
-        };
         let autoscaler = Autoscaler::new(Setup {
-            target,
+            target: ScalableTarget::between(1, 1),
             capacity: 1,
             policies: Vec::new(),
             alarms: Vec::new(),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dimension, Invalid, MetricStat, Side};
+use super::metric::formula;
+use super::{Dimension, Invalid, MetricQuery, MetricStat, Side};
+use crate::expression::Expression;
 
 /// An alarm as `PutMetricAlarm` takes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,8 +12,15 @@ use super::{Dimension, Invalid, MetricStat, Side};
 pub struct MetricAlarm {
     /// Its name.
     pub alarm_name: String,
-    /// The metric's.
-    pub metric_name: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_description: Option<String>,
+    /// Whether it calls anybody; it does where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions_enabled: Option<bool>,
+    /// The metric's; none where there are `Metrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric_name: Option<String>,
     /// The metric's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -24,8 +33,15 @@ pub struct MetricAlarm {
     /// `p99`, for example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_statistic: Option<String>,
-    /// Seconds: 10, 30, or a multiple of 60.
-    pub period: u64,
+    /// Exactly that in which it is published, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Seconds: 10, 30, or a multiple of 60; none where there are `Metrics`, which have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u64>,
+    /// Metric math.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricQuery>,
     /// Datapoints that are looked at.
     pub evaluation_periods: usize,
     /// Of them, how many must breach; all where it is left out.
@@ -41,6 +57,12 @@ pub struct MetricAlarm {
     /// Policies by name, or by ARN.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarm_actions: Vec<String>,
+    /// Who is called when all is well again: nobody who scales.
+    #[serde(default, rename = "OKActions", skip_serializing_if = "Vec::is_empty")]
+    pub ok_actions: Vec<String>,
+    /// Who is called when nothing is known: nobody who scales.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub insufficient_data_actions: Vec<String>,
 }
 
 /// When a datapoint breaches.
@@ -104,15 +126,53 @@ impl Missing {
 }
 
 impl MetricAlarm {
-    /// The metric and its statistic.
-    #[must_use]
-    pub fn metric(&self) -> MetricStat {
-        let stat = self.statistic.as_ref().or(self.extended_statistic.as_ref());
-        MetricStat {
-            namespace: self.namespace.clone(),
-            name: self.metric_name.clone(),
-            stat: stat.cloned().unwrap_or_default(),
+    /// What is watched, and its period in seconds.
+    ///
+    /// # Errors
+    /// Neither or both of a metric and `Metrics`, or one that cannot be read.
+    pub fn metric(&self) -> Result<(Expression, u64), Invalid> {
+        let Some(name) = &self.metric_name else {
+            let expression = match self.metrics.is_empty() {
+                true => Err(Invalid::new("MetricName", "expected it or Metrics")),
+                false => formula(&self.metrics),
+            };
+            let mut periods = self.metrics.iter().filter_map(|query| {
+                let of_metric = query.metric_stat.as_ref().and_then(|stat| stat.period);
+                of_metric.or(query.period)
+            });
+            // Alarms on expressions have one period for all.
+            let period = periods.next().ok_or_else(|| {
+                Invalid::new(
+                    "Metrics",
+                    "no MetricStat has a Period; expected one for each",
+                )
+            });
+            return Ok((expression?, period?));
+        };
+        if !self.metrics.is_empty() {
+            return Err(Invalid::new(
+                "MetricName",
+                "expected it or Metrics, and not both",
+            ));
         }
+        let stat = match (&self.statistic, &self.extended_statistic) {
+            (Some(stat), None) | (None, Some(stat)) => stat.clone(),
+            _ => {
+                return Err(Invalid::new(
+                    "Statistic",
+                    "expected it or ExtendedStatistic, and not both",
+                ))
+            }
+        };
+        let period = self
+            .period
+            .ok_or_else(|| Invalid::new("Period", "is missing; expected seconds"))?;
+        let metric = MetricStat {
+            namespace: self.namespace.clone(),
+            name: name.clone(),
+            stat,
+        };
+        Ok((Expression::Metric(metric), period))
     }
 
     /// How many datapoints must breach.
@@ -135,7 +195,7 @@ impl MetricAlarm {
     /// # Errors
     /// A field that `PutMetricAlarm` would refuse.
     pub fn check(&self) -> Result<(), Invalid> {
-        let period = self.period;
+        let (_, period) = self.metric()?;
         if !(matches!(period, 10 | 30)
             || period > 0 && period.is_multiple_of(60) && period <= 86_400)
         {
@@ -165,12 +225,6 @@ impl MetricAlarm {
             return Err(Invalid::new(
                 "Threshold",
                 format!("{}; expected a number", self.threshold),
-            ));
-        }
-        if self.statistic.is_some() == self.extended_statistic.is_some() {
-            return Err(Invalid::new(
-                "Statistic",
-                "expected it or ExtendedStatistic, and not both",
             ));
         }
         Ok(())

@@ -91,6 +91,9 @@ pub struct MetricQuery {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Seconds, of an expression in an alarm; a policy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u64>,
     /// Whether it is what the policy tracks; true of one element only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_data: Option<bool>,
@@ -102,6 +105,9 @@ pub struct MetricQuery {
 pub struct MetricToQuery {
     /// Which metric.
     pub metric: MetricName,
+    /// Seconds, in an alarm; a policy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<u64>,
     /// Any statistic of CloudWatch, percentiles included.
     pub stat: String,
     /// Exactly that in which it is published, or none.

@@ -8,14 +8,18 @@
 
 mod alarm;
 mod metric;
+mod schedule;
 mod step;
+mod target;
 mod tracking;
 
 use serde::{Deserialize, Serialize};
 
 pub use alarm::{Comparison, MetricAlarm, Missing};
-pub use metric::{Dimension, MetricQuery, MetricStat, MetricToQuery, PREDEFINED};
+pub use metric::{Dimension, MetricName, MetricQuery, MetricStat, MetricToQuery, PREDEFINED};
+pub use schedule::{Schedule, ScheduledAction, Zone};
 pub use step::{AdjustmentType, Aggregation, Side, StepAdjustment, StepScaling};
+pub use target::{Scalable, ScalableTarget, ScalableTargetAction, SuspendedState};
 pub use tracking::{CustomizedMetric, PredefinedMetric, TargetTracking};
 
 /// What is wrong with a document: the field, its value, and what was expected.
@@ -40,7 +44,10 @@ impl Invalid {
     #[must_use]
     pub(crate) fn within(self, field: &str) -> Self {
         Self {
-            field: format!("{field}.{}", self.field),
+            field: match self.field.is_empty() {
+                true => field.to_owned(),
+                false => format!("{field}.{}", self.field),
+            },
             ..self
         }
     }
@@ -147,62 +154,6 @@ impl ScalingPolicy {
         };
         Ok(rule)
     }
-}
-
-/// Which directions are suspended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-pub struct SuspendedState {
-    /// Policies remove nothing.
-    pub dynamic_scaling_in_suspended: bool,
-    /// Policies add nothing.
-    pub dynamic_scaling_out_suspended: bool,
-    /// Scheduled actions do nothing.
-    pub scheduled_scaling_suspended: bool,
-}
-
-/// The bounds of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct ScalableTarget {
-    /// Instances, or copies, at least.
-    pub min_capacity: u32,
-    /// …and at most.
-    pub max_capacity: u32,
-    /// What is suspended.
-    #[serde(default)]
-    pub suspended_state: SuspendedState,
-}
-
-impl ScalableTarget {
-    /// # Errors
-    /// The least is more than the most.
-    pub fn check(&self) -> Result<(), Invalid> {
-        let Self {
-            min_capacity: min,
-            max_capacity: max,
-            ..
-        } = self;
-        if min > max {
-            return Err(Invalid::new(
-                "MinCapacity",
-                format!("{min} is more than MaxCapacity, which is {max}"),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Bounds that a scheduled action sets; what is left out stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct ScalableTargetAction {
-    /// The new least capacity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_capacity: Option<u32>,
-    /// The new largest capacity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_capacity: Option<u32>,
 }
 
 #[cfg(test)]

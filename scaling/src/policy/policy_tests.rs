@@ -296,8 +296,8 @@ fn alarm(change: impl FnOnce(&mut MetricAlarm)) -> Result<(), Invalid> {
 fn alarms_that_cloudwatch_would_refuse_are_refused() {
     assert_eq!(alarm(|_| {}), Ok(()));
     let field = |change: fn(&mut MetricAlarm)| alarm(change).unwrap_err().field;
-    assert_eq!(field(|alarm| alarm.period = 7), "Period");
-    assert_eq!(field(|alarm| alarm.period = 0), "Period");
+    assert_eq!(field(|alarm| alarm.period = Some(7)), "Period");
+    assert_eq!(field(|alarm| alarm.period = Some(0)), "Period");
     assert_eq!(
         field(|alarm| alarm.evaluation_periods = 0),
         "EvaluationPeriods"

@@ -43,6 +43,9 @@ pub struct TargetTracking {
 pub struct PredefinedMetric {
     /// A name of [`PREDEFINED`].
     pub predefined_metric_type: String,
+    /// Of other services; SageMaker's have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_label: Option<String>,
 }
 
 /// `CustomizedMetricSpecification`: the short form, or `Metrics`.
@@ -132,6 +135,12 @@ impl TargetTracking {
 
 impl PredefinedMetric {
     fn found(&self) -> Result<&'static Predefined, Invalid> {
+        if let Some(label) = &self.resource_label {
+            return Err(Invalid::new(
+                "PredefinedMetricSpecification.ResourceLabel",
+                format!("{label:?}; expected none: SageMaker's metrics have no label"),
+            ));
+        }
         let name = &self.predefined_metric_type;
         let found = PREDEFINED.iter().find(|known| known.name == *name);
         found.ok_or_else(|| {
@@ -164,7 +173,19 @@ impl CustomizedMetric {
                     stat: stat.to_owned(),
                 }))
             }
-            (None, false) => formula(&self.metrics),
+            (None, false) => {
+                let has_period = |query: &MetricQuery| {
+                    let stat = query.metric_stat.as_ref();
+                    query.period.is_some() || stat.is_some_and(|stat| stat.period.is_some())
+                };
+                match self.metrics.iter().find(|query| has_period(query)) {
+                    None => formula(&self.metrics),
+                    Some(query) => Err(Invalid::new(
+                        format!("Metrics[{}].Period", query.id),
+                        "target tracking has none: it looks at whole minutes; expected no Period",
+                    )),
+                }
+            }
             _ => Err(Invalid::new(
                 "MetricName",
                 "expected it with Namespace and Statistic, or Metrics, and not both",

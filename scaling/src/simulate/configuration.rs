@@ -1,49 +1,114 @@
 //! A scaling configuration: what a run is scaled by.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::autoscaler::Autoscaler;
 use super::options::Options;
-use super::scenario::ScheduledAction;
-use super::setup::Setup;
-use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalingPolicy};
+use super::setup::{expand, Setup};
+use crate::document::Documents;
+use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalingPolicy, ScheduledAction};
 
 /// A scaling configuration, with the documents that AWS takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Configuration {
     /// What reports call it.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// For people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Bounds and what is suspended.
     pub target: ScalableTarget,
     /// In service at time 0; `MinCapacity` where it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
     /// Policies.
-    #[serde(default)]
     pub policies: Vec<ScalingPolicy>,
     /// Alarms that step policies answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<MetricAlarm>,
     /// What happens at set times.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scheduled_actions: Vec<ScheduledAction>,
     /// Delays and switches; what is left out is as [`Options::usual`] has it.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub options: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub options: serde_json::Map<String, Value>,
 }
 
 impl Configuration {
-    /// Reads a document.
+    /// Nothing but bounds.
+    #[must_use]
+    pub fn between(target: ScalableTarget) -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            target,
+            capacity: None,
+            policies: Vec::new(),
+            alarms: Vec::new(),
+            scheduled_actions: Vec::new(),
+            options: serde_json::Map::new(),
+        }
+    }
+
+    /// Reads a document of any form that [`Documents`] knows.
     ///
     /// # Errors
-    /// One sentence that names the line, the field and what was expected.
+    /// One sentence that names the place, the value and what was expected.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        serde_json::from_str(text).map_err(|error| Invalid::new("policy", error.to_string()))
+        Documents::read(text)?.configuration()
+    }
+
+    /// Sets what is no call: name, description, capacity or options.
+    ///
+    /// # Errors
+    /// Another name, or a value of another kind.
+    pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Invalid> {
+        let wrong = |value: &Value, expected: &str| {
+            Err(Invalid::new(name, format!("{value}; expected {expected}")))
+        };
+        match (name, value) {
+            ("name", Value::String(name)) => self.name = name,
+            ("description", Value::String(text)) => self.description = text,
+            ("options", Value::Object(options)) => self.options = options,
+            ("capacity", value) => match value.as_u64().map(u32::try_from) {
+                Some(Ok(capacity)) => self.capacity = Some(capacity),
+                _ => return wrong(&value, "a number of instances"),
+            },
+            ("name" | "description", value) => return wrong(&value, "a text"),
+            ("options", value) => return wrong(&value, "a map"),
+            _ => {
+                return Err(Invalid::new(
+                    name,
+                    "is no field; expected name, description, target, capacity, policies, alarms, scheduled_actions or options",
+                ))
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives policies and scheduled actions the names of the target.
+    pub fn name_all(&mut self) {
+        let target = &self.target;
+        for policy in &mut self.policies {
+            policy
+                .service_namespace
+                .clone_from(&target.service_namespace);
+            policy.resource_id.clone_from(&target.resource_id);
+            policy
+                .scalable_dimension
+                .clone_from(&target.scalable_dimension);
+        }
+        for action in &mut self.scheduled_actions {
+            action
+                .service_namespace
+                .clone_from(&target.service_namespace);
+            action.resource_id.clone_from(&target.resource_id);
+            action
+                .scalable_dimension
+                .clone_from(&target.scalable_dimension);
+        }
     }
 
     /// Its delays and switches.
@@ -58,21 +123,23 @@ impl Configuration {
         Ok(options)
     }
 
-    /// An autoscaler at time 0.
+    /// An autoscaler at time 0, which is at `begins` (seconds since 1970) where anybody knows, for so many
+    /// seconds.
     ///
     /// # Errors
-    /// As [`Autoscaler::new`].
-    pub fn autoscaler(&self, options: Options) -> Result<Autoscaler, Invalid> {
+    /// As [`Autoscaler::new`], and schedules with a time of day where nobody knows it.
+    pub fn autoscaler(
+        &self,
+        options: Options,
+        begins: Option<i64>,
+        seconds: u64,
+    ) -> Result<Autoscaler, Invalid> {
         Autoscaler::new(Setup {
-            target: self.target,
+            target: self.target.clone(),
             capacity: self.capacity.unwrap_or(self.target.min_capacity),
             policies: self.policies.clone(),
             alarms: self.alarms.clone(),
-            scheduled: self
-                .scheduled_actions
-                .iter()
-                .map(ScheduledAction::once)
-                .collect(),
+            scheduled: expand(&self.scheduled_actions, begins, seconds)?,
             options,
         })
     }

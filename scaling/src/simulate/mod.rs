@@ -22,8 +22,8 @@ pub use autoscaler::Autoscaler;
 pub use configuration::Configuration;
 pub use event::{Event, Reason, Status, What};
 pub use options::{CooldownBase, Options, ValueUsed};
-pub use scenario::{Scenario, ScheduledAction};
-pub use setup::{Scheduled, Setup};
+pub use scenario::Scenario;
+pub use setup::{begin, Scheduled, Setup};
 
 /// What is scaled, and measured.
 pub trait World {

@@ -27,8 +27,8 @@ use super::autoscaler::Autoscaler;
 use super::event::{Event, What};
 use super::given::{Given, GivenWorld};
 use super::options::Options;
-use super::setup::{Scheduled, Setup};
-use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalableTargetAction, ScalingPolicy};
+use super::setup::{begin, expand, Setup};
+use crate::policy::{Invalid, MetricAlarm, ScalableTarget, ScalingPolicy, ScheduledAction};
 
 /// A scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Scenario {
     /// What happens at set times.
     #[serde(default)]
     pub scheduled_actions: Vec<ScheduledAction>,
+    /// At what time it begins, in ISO 8601: what schedules with a time of day need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
     /// The metrics, by `MetricName`, or by `MetricName.Statistic`. One that is not here is never
     /// published only if it is named with no values; otherwise its absence is an error.
     pub metrics: BTreeMap<String, Given>,
@@ -64,30 +67,6 @@ pub struct Scenario {
     /// What is expected of the replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,
-}
-
-/// A scheduled action that happens once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduledAction {
-    /// `ScheduledActionName`.
-    #[serde(rename = "ScheduledActionName")]
-    pub name: String,
-    /// When, in seconds from the beginning.
-    pub at: u64,
-    /// What it sets.
-    #[serde(rename = "ScalableTargetAction")]
-    pub action: ScalableTargetAction,
-}
-
-impl ScheduledAction {
-    pub(super) fn once(&self) -> Scheduled {
-        Scheduled {
-            name: self.name.clone(),
-            at: self.at,
-            action: self.action,
-        }
-    }
 }
 
 /// What is expected: every change of capacity and every refusal, and some of the alarms' changes.
@@ -130,16 +109,16 @@ impl Scenario {
                 .check()
                 .map_err(|error| error.within(&format!("metrics.{name}")))?;
         }
+        let begins = match &self.begins {
+            None => None,
+            Some(text) => Some(begin(text).map_err(|error| error.within("begins"))?),
+        };
         let mut autoscaler = Autoscaler::new(Setup {
-            target: self.target,
+            target: self.target.clone(),
             capacity: self.capacity,
             policies: self.policies.clone(),
             alarms: self.alarms.clone(),
-            scheduled: self
-                .scheduled_actions
-                .iter()
-                .map(ScheduledAction::once)
-                .collect(),
+            scheduled: expand(&self.scheduled_actions, begins, self.until)?,
             options: self.options,
         })?;
         let mut world = GivenWorld::new(self.metrics.clone());

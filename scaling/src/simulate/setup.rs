@@ -6,9 +6,10 @@ use super::options::Options;
 use super::series::Series;
 use super::watch::{Role, Watch};
 use crate::expression::Expression;
+use crate::moment::seconds;
 use crate::policy::{
     Comparison, Invalid, MetricAlarm, Missing, Rule, ScalableTarget, ScalableTargetAction,
-    ScalingPolicy,
+    ScalingPolicy, ScheduledAction,
 };
 
 /// What an autoscaler is set up with.
@@ -57,7 +58,7 @@ impl Autoscaler {
         }
         let mut scheduled = setup.scheduled;
         scheduled.sort_by_key(|one| std::cmp::Reverse(one.at));
-        check_bounds(setup.target, &scheduled)?;
+        check_bounds(setup.target.clone(), &scheduled)?;
         let mut scaler = Self {
             options: setup.options,
             target: setup.target,
@@ -146,6 +147,12 @@ impl Autoscaler {
         let called: Vec<usize> = (0..self.policies.len())
             .filter(|&policy| alarm.calls(&self.policies[policy].0))
             .collect();
+        if alarm.actions_enabled == Some(false) {
+            return Err(Invalid::new(
+                "ActionsEnabled",
+                "false: the alarm calls nobody; expected true, or no such alarm",
+            ));
+        }
         if called.len() < alarm.alarm_actions.len() {
             let names: Vec<&str> = self
                 .policies
@@ -167,7 +174,8 @@ impl Autoscaler {
                 "a policy of target tracking has alarms of its own; expected step policies",
             ));
         }
-        let series = self.series(Expression::Metric(alarm.metric()), alarm.period);
+        let (metric, period) = alarm.metric()?;
+        let series = self.series(metric, period);
         let rule = (alarm.comparison_operator, alarm.threshold, 0);
         let points = Points {
             looked_at: alarm.evaluation_periods,
@@ -236,16 +244,47 @@ impl Autoscaler {
     }
 }
 
+/// Seconds since 1970 of the time at which a simulation begins.
+///
+/// # Errors
+/// It cannot be read.
+pub fn begin(text: &str) -> Result<i64, Invalid> {
+    seconds(text).ok_or_else(|| {
+        Invalid::new(
+            "",
+            format!("{text:?} is no time; expected such as 2027-01-31T08:00:00Z"),
+        )
+    })
+}
+
+/// Every time at which these actions happen in a simulation of so many seconds.
+///
+/// # Errors
+/// As [`ScheduledAction::within`].
+pub(super) fn expand(
+    actions: &[ScheduledAction],
+    begins: Option<i64>,
+    lasts: u64,
+) -> Result<Vec<Scheduled>, Invalid> {
+    let mut all = Vec::new();
+    for action in actions {
+        let name = &action.scheduled_action_name;
+        let times = action
+            .within(begins, lasts)
+            .map_err(|error| error.within(&format!("scheduled_actions[{name}]")))?;
+        all.extend(times.into_iter().map(|at| Scheduled {
+            name: name.clone(),
+            at,
+            action: action.scalable_target_action,
+        }));
+    }
+    Ok(all)
+}
+
 /// Whether the bounds stay bounds through all scheduled actions, the next of which is the last.
 fn check_bounds(mut target: ScalableTarget, scheduled: &[Scheduled]) -> Result<(), Invalid> {
     for next in scheduled.iter().rev() {
         let field = format!("scheduled_actions[{}]", next.name);
-        if next.action.min_capacity.is_none() && next.action.max_capacity.is_none() {
-            return Err(Invalid::new(
-                field,
-                "sets nothing; expected MinCapacity, MaxCapacity or both",
-            ));
-        }
         next.action.set(&mut target);
         target.check().map_err(|error| error.within(&field))?;
     }

@@ -14,7 +14,7 @@ use serde_json::{json, Value};
 
 use crate::fleet::{self, Mode, Outcome, Shown, Workload};
 use crate::policy::Invalid;
-use crate::simulate::{Configuration, Options};
+use crate::simulate::{Autoscaler, Configuration, Options};
 use crate::trace::{Kind, Row};
 
 pub use report::{Candidate, Keeps, Order, Report, RunOf, Sensitivity};
@@ -30,6 +30,10 @@ pub struct Study {
     pub workload: Workload,
     /// What is compared.
     pub configurations: Vec<Configuration>,
+    /// When the trace begins, seconds since 1970; none where nobody knows.
+    pub begins: Option<i64>,
+    /// How long it is, seconds.
+    pub secs: u64,
     /// Seconds into a minute at which the trace begins.
     pub phases: Vec<u64>,
     /// Of chance.
@@ -121,7 +125,7 @@ impl Study {
             }
             let named = |error: Invalid| error.within(&one.name);
             let options = one.options().map_err(named)?;
-            one.autoscaler(options).map_err(named)?;
+            self.autoscaler(one, options).map_err(named)?;
         }
         for (field, none) in [
             ("phases", self.phases.is_empty()),
@@ -132,6 +136,10 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    fn autoscaler(&self, one: &Configuration, options: Options) -> Result<Autoscaler, Invalid> {
+        one.autoscaler(options, self.begins, self.secs)
     }
 
     /// Every run: each configuration at each phase with each seed; and where several are compared, once
@@ -181,7 +189,7 @@ impl Study {
         if let Some(switch) = &case.switch {
             options = options.with(&switch.option, switch.value.clone())?;
         }
-        let autoscaler = configuration.autoscaler(options)?;
+        let autoscaler = self.autoscaler(configuration, options)?;
         let run = fleet::Run {
             rows,
             kind,

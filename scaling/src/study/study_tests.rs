@@ -13,6 +13,8 @@ fn study(names: &[&str]) -> Study {
     Study {
         workload: Workload::default(),
         configurations: names.iter().map(configuration).collect(),
+        begins: None,
+        secs: 3600,
         phases: vec![0, 30],
         seeds: vec![1, 2],
         mode: Mode::Requests,

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::csv::{LATEST_STAMP, LATEST_US};
-use super::{time::millis, Gaps, Kind, Row, MOST_COSTS};
+use super::{Gaps, Kind, Row, MOST_COSTS};
+use crate::moment::millis;
 use crate::policy::Invalid;
 
 #[derive(Deserialize)]
@@ -49,13 +50,13 @@ impl Stamp {
     }
 }
 
-/// The bins of one metric's sums, in order of time. A period that CloudWatch has no datapoint for had no
+/// The bins of one metric's sums, in order of time, and when they begin (milliseconds since 1970). A period that CloudWatch has no datapoint for had no
 /// requests, unless `gaps` says otherwise.
 ///
 /// # Errors
 /// No answer of `GetMetricData`, several metrics, an answer that goes on (`NextToken`), fewer than two
 /// datapoints, times that are no multiples of a period, or a value that cannot be a count.
-pub fn cloudwatch(text: &str, gaps: Gaps) -> Result<(Kind, Vec<Row>), Invalid> {
+pub fn cloudwatch(text: &str, gaps: Gaps) -> Result<(Kind, Vec<Row>, i64), Invalid> {
     let answer: Answer =
         serde_json::from_str(text).map_err(|error| Invalid::new("trace", error.to_string()))?;
     if answer.next_token.is_some() {
@@ -139,5 +140,5 @@ pub fn cloudwatch(text: &str, gaps: Gaps) -> Result<(Kind, Vec<Row>), Invalid> {
             class: None,
         });
     }
-    Ok((Kind::Bins, rows))
+    Ok((Kind::Bins, rows, first))
 }

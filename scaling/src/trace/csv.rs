@@ -1,7 +1,7 @@
 //! Traces as CSV, a line at a time.
 
-use super::time::millis;
 use super::{Kind, Row, MOST_COSTS};
+use crate::moment::millis;
 use crate::policy::Invalid;
 
 /// What becomes of bins that a trace leaves out.
@@ -93,6 +93,12 @@ impl Reader {
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         self.header.as_ref().map(|header| header.kind)
+    }
+
+    /// When the trace begins, seconds since 1970; none where its times are offsets, or before its first row.
+    #[must_use]
+    pub fn begins(&self) -> Option<i64> {
+        self.first_stamp.map(|millis| millis.div_euclid(1000))
     }
 
     /// Takes a line without its end; gives the row that is complete with it.

@@ -15,7 +15,6 @@
 
 mod cloudwatch;
 mod csv;
-mod time;
 #[cfg(test)]
 mod trace_tests;
 

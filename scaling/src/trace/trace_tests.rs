@@ -184,13 +184,14 @@ fn cloudwatch_answers_are_read_in_order() {
     let text = r#"{"MetricDataResults": [{"Id": "m1", "Label": "Invocations", "StatusCode": "Complete",
         "Timestamps": ["2026-01-01T00:04:00+00:00", "2026-01-01T00:01:00+00:00", "2026-01-01T00:00:00+00:00"],
         "Values": [30.0, 20.0, 10.0]}], "Messages": []}"#;
-    let (kind, rows) = cloudwatch(text, Gaps::Zero).unwrap();
+    let (kind, rows, begins) = cloudwatch(text, Gaps::Zero).unwrap();
     assert_eq!(kind, Kind::Bins);
+    assert_eq!(begins, 1_767_225_600_000);
     assert_eq!(
         spans(&rows),
         [(0.0, 60.0, 10.0), (60.0, 120.0, 20.0), (240.0, 300.0, 30.0)]
     );
-    let (_, rows) = cloudwatch(text, Gaps::Previous).unwrap();
+    let (_, rows, _) = cloudwatch(text, Gaps::Previous).unwrap();
     assert_eq!(spans(&rows)[1], (60.0, 240.0, 60.0));
 }
 

@@ -1,0 +1,486 @@
+//! What a policy will do that its author may not expect.
+
+use crate::document::{Item, Node};
+use crate::known::{Bound, Known, Nature};
+use crate::policy::Scalable;
+
+use super::rules::{
+    BEYOND_BOUND, BOUNDED, COOLDOWN, CPU_SCALE, FIXED, FRACTION, LATENCY, MAXIMUM, MICROSECONDS,
+    NEVER_IN, NOT_PROPORTIONAL, NO_GUARD, NO_WAKE_UP, STEP_IN, SUSPENDED, ZERO_MINIMUM,
+};
+use super::view::{Kind, Policy, Used, View, STEP, TRACKING};
+use super::Findings;
+
+/// A latency below this is meant in milliseconds: no network answers within it.
+const LEAST_MICROS: f64 = 5_000.0;
+/// What an alarm of three minutes and a published metric take.
+const ALARM_SECS: u64 = 240;
+/// Rounds are counted up to so many.
+const MOST_ROUNDS: u32 = 60;
+
+pub(super) fn check(view: &View<'_>, found: &mut Findings) {
+    for policy in &view.policies {
+        if let Kind::Tracking {
+            node,
+            used,
+            predefined,
+            ..
+        } = &policy.kind
+        {
+            let target = node.get("TargetValue");
+            tracked(view, policy, used, target, found);
+            predefined_target(policy, predefined, target, found);
+            cooldowns(view, policy.item, node, found);
+        }
+    }
+    for target in &view.documents.targets {
+        of_target(view, target, found);
+    }
+    if view.documents.targets.is_empty() {
+        together(view, &view.policies.iter().collect::<Vec<_>>(), found);
+    }
+}
+
+fn tracked(
+    view: &View<'_>,
+    policy: &Policy<'_>,
+    used: &[Used<'_>],
+    target: &Node,
+    found: &mut Findings,
+) {
+    let item = policy.item;
+    // What metric math makes of several is not judged, only what it is made of.
+    let [one] = used else {
+        let is_latency = |used: &&Used<'_>| {
+            matches!(
+                used.known,
+                Some(Known {
+                    nature: Nature::Latency,
+                    ..
+                })
+            )
+        };
+        if let Some(latency) = used.iter().find(is_latency) {
+            let message = format!(
+                "the expression is made of {}",
+                latency.name.as_text().unwrap_or_default()
+            );
+            found.add(LATENCY, item, &latency.path, latency.name, message);
+        }
+        return;
+    };
+    let is_math = one.id.is_some();
+    let Some(known) = one.known else { return };
+    let name = known.name;
+    let path = format!("{TRACKING}.TargetValue");
+    let value = target.as_number();
+    match known.nature {
+        Nature::Latency => {
+            found.add(
+                LATENCY,
+                item,
+                &one.path,
+                one.name,
+                format!("{name} is tracked"),
+            );
+            if let Some(value) =
+                value.filter(|v| !is_math && is_micros(&known) && *v < LEAST_MICROS)
+            {
+                let message = format!(
+                    "{value} µs is {} ms; for {value} ms expected {}",
+                    value / 1000.0,
+                    value * 1000.0
+                );
+                found.add(MICROSECONDS, item, &path, target, message);
+            }
+        }
+        Nature::Total if is_ours_per_instance(one, &known) => {}
+        Nature::Total | Nature::Other if !is_math => {
+            let message = format!("{name} does not fall as capacity grows");
+            found.add(NOT_PROPORTIONAL, item, &one.path, one.name, message);
+        }
+        Nature::Bounded(bound) if !is_math => {
+            if let Some(value) = value {
+                bounded(view, policy, &known, bound, value, target, found);
+            }
+        }
+        Nature::Load if known.unit == "Percent" => {
+            if let Some(value) = value.filter(|value| *value <= 1.0 && !is_math) {
+                let message = format!(
+                    "{value} % of {name}; for a share of {value} expected {}",
+                    value * 100.0
+                );
+                found.add(FRACTION, item, &path, target, message);
+            }
+        }
+        _ => {}
+    }
+    let is_concurrency = name.starts_with("ConcurrentRequests");
+    if is_concurrency {
+        concurrency(item, target, &path, found);
+    }
+}
+
+fn is_micros(known: &Known) -> bool {
+    known.unit == "Microseconds"
+}
+
+/// Our counters' Average is that of an instance and a period.
+fn is_ours_per_instance(used: &Used<'_>, known: &Known) -> bool {
+    known.namespace.is_none() && used.stat.as_text() == Some("Average")
+}
+
+fn concurrency(item: &Item, target: &Node, path: &str, found: &mut Findings) {
+    if let Some(value) = target.as_number() {
+        let message =
+            format!("the alarm compares {value} with the Maximum of 10 s, not with the mean");
+        found.add(MAXIMUM, item, path, target, message);
+    }
+}
+
+fn predefined_target(policy: &Policy<'_>, predefined: &Node, target: &Node, found: &mut Findings) {
+    let (Some(name), Some(value)) = (predefined.as_text(), target.as_number()) else {
+        return;
+    };
+    let path = format!("{TRACKING}.TargetValue");
+    if name.contains("ConcurrentRequests") {
+        concurrency(policy.item, target, &path, found);
+    }
+    if name == "SageMakerVariantProvisionedConcurrencyUtilization" && value >= 1.0 {
+        let message = match value > 1.0 {
+            true => format!(
+                "{value} of a fraction from 0 to 1; for {value} % expected {}",
+                value / 100.0
+            ),
+            false => "1 of a fraction from 0 to 1 is never passed; expected such as 0.7".to_owned(),
+        };
+        found.add(FRACTION, policy.item, &path, target, message);
+    }
+}
+
+fn bounded(
+    view: &View<'_>,
+    policy: &Policy<'_>,
+    known: &Known,
+    bound: Bound,
+    value: f64,
+    target: &Node,
+    found: &mut Findings,
+) {
+    let item = policy.item;
+    let path = format!("{TRACKING}.TargetValue");
+    let name = known.name;
+    let (most, of_what, units) = match bound {
+        Bound::Hundred => (Some(100.0), "", None),
+        Bound::One => (Some(1.0), "", None),
+        Bound::PerVcpu => (
+            view.context.vcpus.map(|n| 100.0 * n),
+            "vCPU",
+            view.context.vcpus,
+        ),
+        Bound::PerGpu => (
+            view.context.gpus.map(|n| 100.0 * n),
+            "GPU",
+            view.context.gpus,
+        ),
+    };
+    if bound == Bound::One && value > 1.0 {
+        let message = format!(
+            "{value} of a fraction from 0 to 1; for {value} % expected {}",
+            value / 100.0
+        );
+        return found.add(FRACTION, item, &path, target, message);
+    }
+    if bound != Bound::One && value <= 1.0 {
+        let message = format!(
+            "{value} % of {name}; for a share of {value} expected {}",
+            value * 100.0
+        );
+        return found.add(FRACTION, item, &path, target, message);
+    }
+    if let Some(most) = most.filter(|most| value >= *most) {
+        let message = format!("{value}, and {name} is never above {most}");
+        return found.add(BEYOND_BOUND, item, &path, target, message);
+    }
+    match units {
+        Some(units) if value <= 100.0 && units > 1.0 => {
+            let message = format!(
+                "{name} goes to {} here: {value} is {:.1} % of the machine; for {value} % expected {}",
+                100.0 * units,
+                value / units,
+                value * units
+            );
+            return found.add(CPU_SCALE, item, &path, target, message);
+        }
+        None if !of_what.is_empty() && value <= 100.0 => {
+            let message = format!(
+                "{name} goes to 100 × {of_what}s: on 8 of them {value} is {:.1} % of the machine, and {value} % is {}",
+                value / 8.0,
+                value * 8.0
+            );
+            return found.add(CPU_SCALE, item, &path, target, message);
+        }
+        _ => {}
+    }
+    // Of a machine that nobody knows the largest that the target allows is not said.
+    let Some(most) = most else { return };
+    growth(view, policy, name, value, most, target, found);
+}
+
+/// How many rounds it takes from the least capacity to the largest.
+fn growth(
+    view: &View<'_>,
+    policy: &Policy<'_>,
+    name: &str,
+    value: f64,
+    most: f64,
+    target: &Node,
+    found: &mut Findings,
+) {
+    let bounds = policy.target.map(|target| &target.node);
+    let bound = |name: &str| bounds.and_then(|node| node.get(name).as_number());
+    let (least, largest) = (bound("MinCapacity"), bound("MaxCapacity"));
+    let factor = most / value;
+    let cooldown = match &policy.kind {
+        Kind::Tracking { node, .. } => node.get("ScaleOutCooldown").as_number().unwrap_or(300.0),
+        _ => 300.0,
+    };
+    let rounds = match (least, largest) {
+        (Some(least), Some(largest)) if least < largest => {
+            let mut capacity = least.max(1.0);
+            let mut rounds = 0;
+            while capacity < largest && rounds < MOST_ROUNDS {
+                capacity = (capacity * factor - 1e-9).ceil().max(capacity + 1.0);
+                rounds += 1;
+            }
+            let launch = view.context.launch_secs;
+            let minutes = u64::from(rounds) * (ALARM_SECS.max(cooldown as u64) + launch) / 60;
+            // A fleet that is there in one round has nothing to wait for.
+            if rounds <= 1 {
+                return;
+            }
+            format!("; from {least} to {largest} that is {rounds} rounds, about {minutes} minutes")
+        }
+        _ => String::new(),
+    };
+    let has_guard = view.policies.iter().any(|other| {
+        matches!(other.kind, Kind::Step { .. })
+            && match (other.target, policy.target) {
+                (Some(a), Some(b)) => std::ptr::eq(a, b),
+                _ => true,
+            }
+    });
+    if has_guard {
+        return;
+    }
+    let message = format!(
+        "{name} ends at {most}: with a target of {value} a round grows the fleet by × {factor:.2} at most{rounds}"
+    );
+    let path = format!("{TRACKING}.TargetValue");
+    found.add(BOUNDED, policy.item, &path, target, message);
+}
+
+fn cooldowns(view: &View<'_>, item: &Item, node: &Node, found: &mut Findings) {
+    let launch = view.context.launch_secs as f64;
+    let inward = node.get("ScaleInCooldown");
+    let is_off = node.get("DisableScaleIn").as_bool() == Some(true);
+    if let Some(secs) = inward
+        .as_number()
+        .filter(|secs| *secs < launch.min(180.0) && !is_off)
+    {
+        let path = format!("{TRACKING}.ScaleInCooldown");
+        let message = format!("{secs} s for scaling in, and an instance that was removed takes about {launch} s to come back; expected 180 or more");
+        found.add(COOLDOWN, item, &path, inward, message);
+    }
+    let outward = node.get("ScaleOutCooldown");
+    if let Some(secs) = outward.as_number().filter(|secs| *secs > 300.0) {
+        let path = format!("{TRACKING}.ScaleOutCooldown");
+        let message = format!("{secs} s for scaling out: after each launch nothing is added for so long, unless more than before is asked for; expected 300 or less");
+        found.add(COOLDOWN, item, &path, outward, message);
+    }
+}
+
+fn of_target(view: &View<'_>, target: &Item, found: &mut Findings) {
+    let policies: Vec<&Policy<'_>> = view.of(target).collect();
+    let (min, max) = (
+        target.node.get("MinCapacity"),
+        target.node.get("MaxCapacity"),
+    );
+    let scalable = super::view::scalable(target);
+    if min.as_number() == Some(0.0) {
+        zero(view, target, scalable, min, &policies, found);
+    }
+    if let (Some(least), Some(most)) = (min.as_number(), max.as_number()) {
+        if least == most && !policies.is_empty() {
+            let message = format!("MinCapacity and MaxCapacity are both {least}");
+            found.add(FIXED, target, "MaxCapacity", max, message);
+        }
+    }
+    let suspended = target.node.get("SuspendedState");
+    for (name, value) in suspended.entries() {
+        if value.as_bool() == Some(true) {
+            let path = format!("SuspendedState.{name}");
+            found.add(SUSPENDED, target, &path, value, format!("{name} is true"));
+        }
+    }
+    together(view, &policies, found);
+}
+
+fn zero(
+    view: &View<'_>,
+    target: &Item,
+    scalable: Option<Scalable>,
+    min: &Node,
+    policies: &[&Policy<'_>],
+    found: &mut Findings,
+) {
+    let wakes = policies.iter().any(|policy| {
+        matches!(policy.kind, Kind::Step { .. })
+            && view.alarms.iter().any(|alarm| {
+                alarm
+                    .calls
+                    .iter()
+                    .any(|called| std::ptr::eq(*called, policy.item))
+            })
+    });
+    let has_backlog = policies.iter().any(|policy| match &policy.kind {
+        Kind::Tracking { used, .. } => used.iter().any(|used| {
+            used.name
+                .as_text()
+                .is_some_and(|name| name.starts_with("ApproximateBacklog"))
+        }),
+        _ => false,
+    });
+    let is_variant = scalable == Some(Scalable::Instances);
+    if is_variant && !view.context.is_async && !has_backlog {
+        let message = "MinCapacity 0 on a real-time variant; expected 1 or more (an asynchronous endpoint may have 0: --async)";
+        return found.add(ZERO_MINIMUM, target, "MinCapacity", min, message);
+    }
+    let hint = match scalable {
+        Some(Scalable::Copies) => "an alarm on NoCapacityInvocationFailures",
+        Some(Scalable::Instances) => "an alarm on HasBacklogWithoutCapacity",
+        _ => return,
+    };
+    if !wakes {
+        let message = format!(
+            "MinCapacity 0 and no step policy that adds the first; expected one with {hint}"
+        );
+        found.add(NO_WAKE_UP, target, "MinCapacity", min, message);
+    }
+}
+
+/// What the policies of one target do together.
+fn together(view: &View<'_>, policies: &[&Policy<'_>], found: &mut Findings) {
+    let removes = |policy: &Policy<'_>| match &policy.kind {
+        Kind::Tracking { node, .. } => node.get("DisableScaleIn").as_bool() != Some(true),
+        Kind::Step { node, .. } => step_removes(node),
+        Kind::Other => true,
+    };
+    let trackers: Vec<&&Policy<'_>> = policies
+        .iter()
+        .filter(|policy| matches!(policy.kind, Kind::Tracking { .. }))
+        .collect();
+    if let Some(first) = trackers.first() {
+        if !policies.iter().any(|policy| removes(policy)) {
+            let Kind::Tracking { node, .. } = &first.kind else {
+                return;
+            };
+            let path = format!("{TRACKING}.DisableScaleIn");
+            let message = "true, and no other policy removes capacity";
+            found.add(
+                NEVER_IN,
+                first.item,
+                &path,
+                node.get("DisableScaleIn"),
+                message,
+            );
+        }
+        for policy in policies {
+            let Kind::Step { node, .. } = &policy.kind else {
+                continue;
+            };
+            let scales_in = trackers.iter().any(|tracker| removes(tracker));
+            if scales_in && step_removes(node) {
+                let message = format!(
+                    "removes capacity beside {:?}, which waits until it is safe",
+                    first.item.name()
+                );
+                let path = format!("{STEP}.StepAdjustments");
+                found.add(
+                    STEP_IN,
+                    policy.item,
+                    &path,
+                    node.get("StepAdjustments"),
+                    message,
+                );
+            }
+        }
+    }
+    let is_fast = |policy: &&&Policy<'_>| match &policy.kind {
+        Kind::Tracking {
+            predefined, used, ..
+        } => {
+            predefined.as_text().is_some_and(|name| name.ends_with("HighResolution"))
+                // A queue is patient.
+                || used.iter().any(|used| {
+                    used.name.as_text().is_some_and(|name| name.starts_with("Approximate"))
+                })
+                || predefined.as_text().is_some_and(|name| name.contains("Provisioned"))
+        }
+        Kind::Step { .. } => true,
+        Kind::Other => true,
+    };
+    if let Some(first) = trackers.first() {
+        let judged = view.context.is_async || policies.iter().any(|policy| is_fast(&policy));
+        let is_known = match &first.kind {
+            Kind::Tracking {
+                used, predefined, ..
+            } => {
+                used.iter().any(|used| used.known.is_some())
+                    || predefined.as_text().is_some_and(|name| {
+                        crate::policy::PREDEFINED
+                            .iter()
+                            .any(|known| known.name == name)
+                    })
+            }
+            _ => false,
+        };
+        if !judged && is_known {
+            let message = format!(
+                "{:?} is all there is: from a burst to the first new instance pass some {} minutes",
+                first.item.name(),
+                (ALARM_SECS + view.context.launch_secs) / 60
+            );
+            found.add(NO_GUARD, first.item, "", &first.item.node, message);
+        }
+    }
+}
+
+/// Whether a step policy can remove capacity.
+fn step_removes(node: &Node) -> bool {
+    let exact = node.get("AdjustmentType").as_text() == Some("ExactCapacity");
+    let mut steps = node.get("StepAdjustments").list().iter();
+    !exact
+        && steps.any(|step| {
+            step.get("ScalingAdjustment")
+                .as_number()
+                .is_some_and(|by| by < 0.0)
+        })
+}
+
+/// The alarms' rule of microseconds.
+pub(super) fn threshold(used: &Used<'_>, item: &Item, found: &mut Findings) {
+    let Some(known) = used.known else { return };
+    let threshold = item.node.get("Threshold");
+    let Some(value) = threshold.as_number() else {
+        return;
+    };
+    if known.nature == Nature::Latency && is_micros(&known) && value < LEAST_MICROS && value > 0.0 {
+        let message = format!(
+            "{value} µs is {} ms; for {value} ms expected {}",
+            value / 1000.0,
+            value * 1000.0
+        );
+        found.add(MICROSECONDS, item, "Threshold", threshold, message);
+    }
+}

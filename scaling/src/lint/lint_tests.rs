@@ -1,0 +1,214 @@
+//! Tests of what the rules say; that each finds its trap and nothing else is tested with the fixtures.
+
+use super::*;
+
+fn found(text: &str, context: Context) -> Vec<(&'static str, String)> {
+    let documents = Documents::read(text).unwrap_or_else(|error| panic!("{error}"));
+    let findings = lint(&documents, &context);
+    findings
+        .into_iter()
+        .map(|one| (one.rule.id, one.message))
+        .collect()
+}
+
+fn message(text: &str, rule: &str, context: Context) -> String {
+    let all = found(text, context);
+    let one = all.iter().find(|(id, _)| *id == rule);
+    one.unwrap_or_else(|| panic!("{rule} not in {all:?}"))
+        .1
+        .clone()
+}
+
+fn tracking(metric: &str, namespace: &str, target: f64) -> String {
+    format!(
+        r#"{{"target": {{"MinCapacity": 2, "MaxCapacity": 20, "ResourceId": "endpoint/e/variant/v",
+             "ScalableDimension": "sagemaker:variant:DesiredInstanceCount", "ServiceNamespace": "sagemaker"}},
+           "policies": [{{"PolicyName": "p", "PolicyType": "TargetTrackingScaling",
+             "TargetTrackingScalingPolicyConfiguration": {{"TargetValue": {target}, "ScaleOutCooldown": 60,
+               "CustomizedMetricSpecification": {{"MetricName": "{metric}", "Namespace": "{namespace}",
+                 "Dimensions": [{{"Name": "VariantName", "Value": "v"}}, {{"Name": "EndpointName", "Value": "e"}}],
+                 "Statistic": "Average"}}}}}}]}}"#
+    )
+}
+
+#[test]
+fn ids_are_unique_and_every_rule_says_what_to_do() {
+    for (at, one) in RULES.iter().enumerate() {
+        assert!(
+            RULES[..at].iter().all(|other| other.id != one.id),
+            "{}",
+            one.id
+        );
+        assert!(
+            one.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+            "{}",
+            one.id
+        );
+        for text in [one.title, one.reason, one.fix] {
+            assert!(text.len() > 10, "{}", one.id);
+        }
+        assert!(
+            one.reason.ends_with('.') && one.fix.ends_with(['.', '`']),
+            "{}",
+            one.id
+        );
+        assert_eq!(rule(one.id), Some(*one));
+    }
+}
+
+#[test]
+fn a_bounded_metric_tells_its_rounds() {
+    // 2 → 3 → 5 → 8 → 12 → 18 → 20 of × 1.43.
+    let said = message(
+        &tracking("CPUUtilization", "Plimsoll", 70.0),
+        "bounded-metric",
+        Context::default(),
+    );
+    assert!(said.contains("× 1.43"), "{said}");
+    assert!(
+        said.contains("from 2 to 20 that is 6 rounds, about 54 minutes"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_machines_size_is_taken_from_its_name() {
+    let text = tracking("CPUUtilization", "/aws/sagemaker/Endpoints", 50.0);
+    let said = message(&text, "cpu-scale", Context::default());
+    assert!(
+        said.contains("on 8 of them 50 is 6.2 %") || said.contains("on 8 of them 50 is 6.3 %"),
+        "{said}"
+    );
+    let context = Context {
+        vcpus: Some(4.0),
+        ..Context::default()
+    };
+    let said = message(&text, "cpu-scale", context);
+    assert!(
+        said.contains("goes to 400 here: 50 is 12.5 % of the machine; for 50 % expected 200"),
+        "{said}"
+    );
+    for (instance, vcpus) in [
+        ("ml.c6i.large", Some(2.0)),
+        ("ml.m5.xlarge", Some(4.0)),
+        ("ml.g5.2xlarge", Some(8.0)),
+        ("ml.p4d.24xlarge", Some(96.0)),
+        ("ml.c4.8xlarge", Some(36.0)),
+        ("ml.x.metal", None),
+        ("c5.large", None),
+    ] {
+        assert_eq!(view::vcpus(instance), vcpus, "{instance}");
+    }
+}
+
+#[test]
+fn what_only_the_deployment_knows_is_not_judged() {
+    let template = r#"
+Parameters: {Endpoint: {Type: String}, Value: {Type: Number}}
+Resources:
+  T:
+    Type: AWS::ApplicationAutoScaling::ScalableTarget
+    Properties:
+      ServiceNamespace: sagemaker
+      ScalableDimension: sagemaker:variant:DesiredInstanceCount
+      ResourceId: !Sub endpoint/${Endpoint}/variant/v
+      MinCapacity: 1
+      MaxCapacity: !Ref Value
+  P:
+    Type: AWS::ApplicationAutoScaling::ScalingPolicy
+    Properties:
+      PolicyName: p
+      PolicyType: TargetTrackingScaling
+      ScalingTargetId: !Ref T
+      TargetTrackingScalingPolicyConfiguration:
+        TargetValue: !Ref Value
+        CustomizedMetricSpecification:
+          MetricName: OfferedLoad
+          Namespace: !Sub "${Endpoint}-metrics"
+          Statistic: Average
+          Dimensions: [{Name: EndpointName, Value: !Ref Endpoint}, {Name: VariantName, Value: v}]
+"#;
+    assert_eq!(found(template, Context::default()), []);
+}
+
+#[test]
+fn a_schedule_that_is_over_is_found_where_the_time_is_known() {
+    let text = r#"{"target": {"MinCapacity": 1, "MaxCapacity": 2}, "scheduled_actions": [
+        {"ScheduledActionName": "a", "Schedule": "at(2026-01-01T00:00:00)", "ScalableTargetAction": {"MinCapacity": 2}}]}"#;
+    assert_eq!(found(text, Context::default()), []);
+    let context = Context {
+        now: Some(1_800_000_000),
+        ..Context::default()
+    };
+    let said = message(text, "invalid-schedule", context);
+    assert!(said.contains("never comes again"), "{said}");
+}
+
+#[test]
+fn findings_come_in_the_documents_order_with_lines() {
+    let text = tracking("offeredload", "plimsoll", 60.0);
+    let documents = Documents::read(&text).unwrap();
+    let findings = lint(&documents, &Context::default());
+    let unknown = findings
+        .iter()
+        .find(|one| one.rule.id == "unknown-metric")
+        .unwrap();
+    assert_eq!(unknown.line, 5);
+    assert_eq!(
+        unknown.path,
+        "policies[0].TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification.MetricName"
+    );
+    assert!(
+        unknown.message.contains("is published as \"OfferedLoad\""),
+        "{}",
+        unknown.message
+    );
+    assert!(findings.is_sorted_by_key(|one| one.line));
+}
+
+#[test]
+fn any_json_is_linted_without_a_panic() {
+    // Every member of a good document is replaced by something else in turn.
+    let good: serde_json::Value =
+        serde_json::from_str(&tracking("OfferedLoad", "Plimsoll", 60.0)).unwrap();
+    let mut paths = Vec::new();
+    collect(&good, String::new(), &mut paths);
+    for path in &paths {
+        for other in [
+            serde_json::json!(null),
+            serde_json::json!(-1),
+            serde_json::json!(1e300),
+            serde_json::json!(""),
+            serde_json::json!([]),
+            serde_json::json!({}),
+            serde_json::json!([[{"a": [null]}]]),
+        ] {
+            let mut changed = good.clone();
+            *changed.pointer_mut(path).unwrap() = other;
+            let text = changed.to_string();
+            if let Ok(mut documents) = Documents::read(&text) {
+                let _ = lint(&documents, &Context::default());
+                crate::mend::mend(&mut documents, &Context::default());
+                let _ = documents.configuration();
+            }
+        }
+    }
+    assert!(paths.len() > 20);
+}
+
+fn collect(value: &serde_json::Value, path: String, paths: &mut Vec<String>) {
+    paths.push(path.clone());
+    match value {
+        serde_json::Value::Object(entries) => {
+            for (name, value) in entries {
+                collect(value, format!("{path}/{name}"), paths);
+            }
+        }
+        serde_json::Value::Array(list) => {
+            for (at, value) in list.iter().enumerate() {
+                collect(value, format!("{path}/{at}"), paths);
+            }
+        }
+        _ => {}
+    }
+}
