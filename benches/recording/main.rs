@@ -19,7 +19,7 @@ use sidecar::Recorder;
 
 /// At least five, so that a median means something.
 const ROUNDS: usize = 9;
-/// What one inline request records: three counters, two levels up and down, five
+/// What one inline request records: five counters, a level up and down, five
 /// distributions.
 const RECORDS: usize = 12;
 /// What it may cost: so many times the floors of additions and clock reads together.
@@ -81,12 +81,11 @@ fn record(bench: &Bench, [arrived, decoded, ended, encoded]: Instants) {
     scheduler.offered_work.increment(black_box(6_000));
     scheduler.offered_cpu.increment(black_box(6_000));
     scheduler.queue_latency.record(0.0);
-    scheduler.busy_slots.rise(decoded);
     let run = ended.saturating_duration_since(decoded);
     scheduler.run_time.increment(run.as_nanos() as u64);
     scheduler.inference_latency.record(micros(run));
     scheduler.batch_size.record(1.0);
-    scheduler.busy_slots.fall(ended);
+    scheduler.inline_time.increment(run.as_nanos() as u64);
     let codec = decoded.duration_since(arrived) + encoded.duration_since(ended);
     http.codec_latency.record(micros(codec));
     http.invocations.increment(1);

@@ -137,8 +137,10 @@ pub struct SchedulerMetrics {
     pub queued_work: Gauge,
     /// Slots whose runs are on a GPU.
     pub gpu_slots: Gauge,
-    /// Slots in a run.
+    /// Slots in a run of their own threads.
     pub busy_slots: Level,
+    /// Slot time of the runs on HTTP threads, in nanoseconds.
+    pub inline_time: Counter,
     /// Whether any run is on a GPU.
     pub gpu_runs: Any,
     /// Requests waiting.
@@ -202,6 +204,7 @@ impl SchedulerMetrics {
             queued_work: source.gauge(internal::QUEUED_WORK),
             gpu_slots: source.gauge(internal::GPU_SLOTS),
             busy_slots: source.level(internal::BUSY_SLOTS),
+            inline_time: source.counter(internal::INLINE_TIME),
             gpu_runs: Any {
                 number: Arc::default(),
                 level: source.level(internal::GPU_RUNS),

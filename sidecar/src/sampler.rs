@@ -101,6 +101,7 @@ impl Sampler {
         };
         // The first difference is to this moment, not to the beginning of the process.
         sampler.record(&mut Frame::new(0, 1, 0.0));
+        sampler.busy_slots(0.0);
         sampler
     }
 
@@ -117,6 +118,11 @@ impl Sampler {
         let mut frame = Frame::new(end_secs, ticks, elapsed);
         let mut observation = self.record(&mut frame);
         observation.elapsed_secs = elapsed;
+        let busy = self.busy_slots(elapsed);
+        frame.reading(
+            Metric::SlotUtilization,
+            signal::slot_utilization(busy, observation.slots, 1.0),
+        );
         observation.cpu = self.read_sources(&mut frame, elapsed);
         frame.reading(Metric::OfferedLoad, self.signal.step(&observation));
         frame
@@ -174,11 +180,6 @@ impl Sampler {
         let answered = taken.answered + counted(frame, Metric::Invocations);
         let refused = taken.refused + refused(frame);
         let slots = self.gauge(internal::SLOTS).unwrap_or(0.0);
-        let busy = self.level(internal::BUSY_SLOTS).mean;
-        frame.reading(
-            Metric::SlotUtilization,
-            signal::slot_utilization(busy, slots, 1.0),
-        );
         Observation {
             elapsed_secs: 0.0,
             slots,
@@ -194,6 +195,17 @@ impl Sampler {
             cpu: None,
             queued_work_ns: self.gauge(internal::QUEUED_WORK).unwrap_or(0.0),
         }
+    }
+
+    /// Slots in use, on average; runs on HTTP threads count when they end.
+    fn busy_slots(&mut self, elapsed_secs: f64) -> f64 {
+        let inline_secs = self.count(internal::INLINE_TIME) as f64 / 1e9;
+        let inline = if elapsed_secs > 0.0 {
+            inline_secs / elapsed_secs
+        } else {
+            0.0
+        };
+        self.level(internal::BUSY_SLOTS).mean + inline
     }
 
     fn count(&mut self, name: &'static str) -> u64 {

@@ -13,8 +13,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::cost::nanos;
 use super::{batch, micros, Allowance, Job, Ran, Request, Scheduler, Shared, Start, SubmitError};
 use crate::clock;
 
@@ -106,9 +107,8 @@ impl Scheduler {
                 shared.metrics.queue_latency.record(0.0);
                 let is_crowded = shared.gathering.is_crowded(1);
                 let start = Start::here(request.queued, is_crowded);
-                shared.metrics.busy_slots.rise(start.at);
                 let (ran, ended) = shared.run_request(&mut **engine, &request, start);
-                shared.metrics.busy_slots.fall(ended);
+                shared.was_busy(start.at, ended);
                 return ran;
             }
             return self.wait_for_slot(request, allowance).await;
@@ -140,7 +140,6 @@ impl Shared {
         };
         let begun = clock::now();
         let mut start = Start::here(begun, self.gathering.is_crowded(jobs.len()));
-        self.metrics.busy_slots.rise(begun);
         while !jobs.is_empty() {
             if start.at.saturating_duration_since(begun) > LEAD_FOR {
                 break;
@@ -157,9 +156,15 @@ impl Shared {
             // The first run finds cold caches; those behind it show what the slot can do.
             start.is_busy = true;
         }
-        self.metrics.busy_slots.fall(start.at);
+        self.was_busy(begun, start.at);
         drop(engine);
         jobs.into_iter().for_each(|job| self.hand_over(job));
+    }
+
+    /// A slot was in use from then to then, on this thread.
+    fn was_busy(&self, from: Instant, until: Instant) {
+        let passed = until.saturating_duration_since(from);
+        self.metrics.inline_time.increment(nanos(passed));
     }
 
     /// Gives a gathered request to the slots' own threads. A queue that is full or closed answers
