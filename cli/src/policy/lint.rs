@@ -31,6 +31,9 @@ pub struct Args {
     /// GPUs of an instance: the scale of SageMaker's GPUUtilization.
     #[arg(long, value_name = "COUNT", value_parser = count)]
     gpus: Option<f64>,
+    /// Requests a second that one instance answers as promised, as a load test found.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    max_rate: Option<f64>,
     /// Seconds from the decision to add an instance to its first answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     launch: u64,
@@ -50,6 +53,14 @@ fn severity(text: &str) -> Result<Severity, String> {
         .into_iter()
         .find(|severity| severity.name() == text)
         .ok_or_else(|| "expected error, warning or note".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text
+        .parse()
+        .ok()
+        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "expected a number above zero".to_owned())
 }
 
 /// What was found in a file.
@@ -80,6 +91,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, String> {
     let context = Context {
         vcpus: args.vcpus,
         gpus: args.gpus,
+        max_rate: args.max_rate,
         launch_secs: args.launch,
         now: now.map(|now| now.as_secs() as i64),
         is_async: args.is_async,

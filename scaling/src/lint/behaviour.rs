@@ -5,8 +5,9 @@ use crate::known::{Bound, Known, Nature};
 use crate::policy::Scalable;
 
 use super::rules::{
-    BEYOND_BOUND, BOUNDED, COOLDOWN, CPU_SCALE, FIXED, FRACTION, LATENCY, MAXIMUM, MICROSECONDS,
-    NEVER_IN, NOT_PROPORTIONAL, NO_GUARD, NO_WAKE_UP, STEP_IN, SUSPENDED, ZERO_MINIMUM,
+    ASYNC, BEYOND_BOUND, BOUNDED, COOLDOWN, CPU_SCALE, FIXED, FRACTION, GPU_TIME, HEAD_ROOM,
+    INVOCATIONS, LATENCY, MAXIMUM, MICROSECONDS, NEVER_IN, NOT_PROPORTIONAL, NO_GUARD, NO_RETURN,
+    NO_WAKE_UP, SMALL_STEPS, SPINNING, STEP_IN, SUSPENDED, ZERO_MINIMUM,
 };
 use super::view::{Kind, Policy, Used, View, STEP, TRACKING};
 use super::Findings;
@@ -15,6 +16,12 @@ use super::Findings;
 const LEAST_MICROS: f64 = 5_000.0;
 /// What an alarm of three minutes and a published metric take.
 const ALARM_SECS: u64 = 240;
+/// From this share on, in percent, a launch comes too late for a growth that is usual.
+const LEAST_CROWDED: f64 = 90.0;
+/// Below this share of what it can do an instance is idle.
+const LEAST_USED: f64 = 0.2;
+/// More launches than this one after another are many.
+const MANY_LAUNCHES: f64 = 6.0;
 /// Rounds are counted up to so many.
 const MOST_ROUNDS: u32 = 60;
 
@@ -30,6 +37,7 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
             let target = node.get("TargetValue");
             tracked(view, policy, used, target, found);
             predefined_target(policy, predefined, target, found);
+            invocations(view, policy, target, found);
             cooldowns(view, policy.item, node, found);
         }
     }
@@ -115,9 +123,81 @@ fn tracked(
         }
         _ => {}
     }
+    if name.starts_with("GPUUtilization") {
+        let message = format!("{name} is the share of time in which any kernel ran");
+        found.add(GPU_TIME, item, &one.path, one.name, message);
+    }
+    if name.starts_with("CPUUtilization") && known.namespace.is_some() {
+        let message = format!("{name} counts threads that spin while they wait");
+        found.add(SPINNING, item, &one.path, one.name, message);
+    }
+    let is_load = known.nature == Nature::Load && known.unit == "Percent" && !is_math;
+    if let Some(value) = value.filter(|value| is_load && *value >= LEAST_CROWDED) {
+        head_room(item, name, value, value, target, found);
+    }
     let is_concurrency = name.starts_with("ConcurrentRequests");
     if is_concurrency {
         concurrency(item, target, &path, found);
+    }
+}
+
+fn head_room(
+    item: &Item,
+    name: &str,
+    value: f64,
+    percent: f64,
+    target: &Node,
+    found: &mut Findings,
+) {
+    let left = 100.0 / percent - 1.0;
+    let message = match left > 0.0 {
+        true => format!(
+            "{name} at {value}: traffic that grows by {:.0} % within a launch fills the instances",
+            100.0 * left
+        ),
+        false => format!("{name} at {value}: the instances are full before anything is added"),
+    };
+    let path = format!("{TRACKING}.TargetValue");
+    found.add(HEAD_ROOM, item, &path, target, message);
+}
+
+/// InvocationsPerInstance, predefined or not, against what an instance can do.
+fn invocations(view: &View<'_>, policy: &Policy<'_>, target: &Node, found: &mut Findings) {
+    let Kind::Tracking {
+        used, predefined, ..
+    } = &policy.kind
+    else {
+        return;
+    };
+    let is_predefined = predefined.as_text() == Some("SageMakerVariantInvocationsPerInstance");
+    let named = match used.as_slice() {
+        [one] if one.id.is_none() => one.name.as_text(),
+        _ => None,
+    };
+    let is_named = matches!(named, Some("InvocationsPerInstance" | "Invocations"));
+    let is_aws = used
+        .iter()
+        .any(|one| one.known.is_some_and(|known| known.namespace.is_some()));
+    if !is_predefined && !(is_named && is_aws) {
+        return;
+    }
+    if view.context.is_async {
+        let message = "an asynchronous endpoint publishes no invocations";
+        let node = if is_predefined { *predefined } else { target };
+        found.add(ASYNC, policy.item, TRACKING, node, message);
+    }
+    let (Some(value), Some(rate)) = (target.as_number(), view.context.max_rate) else {
+        return;
+    };
+    let share = value / (60.0 * rate);
+    if !(LEAST_USED..=LEAST_CROWDED / 100.0).contains(&share) {
+        let message = format!(
+            "{value} a minute are {:.1} % of the {rate} a second that an instance answers; expected such as {:.0}",
+            100.0 * share,
+            30.0 * rate
+        );
+        let path = format!("{TRACKING}.TargetValue");
+        found.add(INVOCATIONS, policy.item, &path, target, message);
     }
 }
 
@@ -222,6 +302,9 @@ fn bounded(
         }
         _ => {}
     }
+    if let Some(most) = most.filter(|most| 100.0 * value / most >= LEAST_CROWDED) {
+        head_room(item, name, value, 100.0 * value / most, target, found);
+    }
     // Of a machine that nobody knows the largest that the target allows is not said.
     let Some(most) = most else { return };
     growth(view, policy, name, value, most, target, found);
@@ -323,7 +406,65 @@ fn of_target(view: &View<'_>, target: &Item, found: &mut Findings) {
             found.add(SUSPENDED, target, &path, value, format!("{name} is true"));
         }
     }
+    for policy in &policies {
+        small_steps(policy, min, max, found);
+    }
+    no_return(view, target, min, found);
     together(view, &policies, found);
+}
+
+/// How many launches one after another a step policy needs.
+fn small_steps(policy: &Policy<'_>, min: &Node, max: &Node, found: &mut Findings) {
+    let Kind::Step { node, .. } = &policy.kind else {
+        return;
+    };
+    let (Some(least), Some(most)) = (min.as_number(), max.as_number()) else {
+        return;
+    };
+    let steps = node.get("StepAdjustments");
+    let added = steps
+        .list()
+        .iter()
+        .filter_map(|step| step.get("ScalingAdjustment").as_number());
+    let Some(largest) = added.filter(|by| *by > 0.0).max_by(f64::total_cmp) else {
+        return;
+    };
+    let is_wake_up = least == 0.0;
+    let by_one = node.get("AdjustmentType").as_text() == Some("ChangeInCapacity");
+    let launches = ((most - least) / largest).ceil();
+    if by_one && !is_wake_up && launches > MANY_LAUNCHES {
+        let message = format!("{largest} at a time: from {least} to {most} that is {launches} launches one after another");
+        let path = format!("{STEP}.StepAdjustments");
+        found.add(SMALL_STEPS, policy.item, &path, steps, message);
+    }
+}
+
+/// Schedules that raise the least capacity, and none that sets it back.
+fn no_return(view: &View<'_>, target: &Item, min: &Node, found: &mut Findings) {
+    let own = view.documents.scheduled.iter().filter(|item| {
+        super::view::target_of(view.documents, item).is_some_and(|of| std::ptr::eq(of, target))
+    });
+    let set = |item: &Item| item.node.at("ScalableTargetAction.MinCapacity").as_number();
+    let (Some(least), actions) = (min.as_number(), own.collect::<Vec<_>>()) else {
+        return;
+    };
+    let lowest = actions
+        .iter()
+        .filter_map(|item| set(item))
+        .min_by(f64::total_cmp);
+    let raised = actions.iter().find(|item| set(item).is_some());
+    // Where actions set different bounds, one of them is the way back.
+    let is_one = actions
+        .iter()
+        .filter_map(|item| set(item))
+        .all(|min| Some(min) == lowest);
+    if let (Some(raised), Some(lowest)) =
+        (raised, lowest.filter(|lowest| *lowest > least && is_one))
+    {
+        let path = "ScalableTargetAction.MinCapacity";
+        let message = format!("MinCapacity becomes {lowest}, and nothing sets it back to {least}");
+        found.add(NO_RETURN, raised, path, raised.node.at(path), message);
+    }
 }
 
 fn zero(

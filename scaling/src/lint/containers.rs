@@ -3,7 +3,7 @@
 use crate::document::{Item, Node};
 use crate::known;
 
-use super::rules::{ELSEWHERE, HIGH_RESOLUTION, ISOLATED, RESERVED, TWO_MODELS};
+use super::rules::{ELSEWHERE, HIGH_RESOLUTION, ISOLATED, RESERVED, ROUTING, TWO_MODELS};
 use super::view::View;
 use super::Findings;
 
@@ -98,6 +98,7 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
         }
     }
     shared_models(view, &all, found);
+    routing(view, found);
     if let [container] = all.as_slice() {
         elsewhere(view, container, found);
     }
@@ -122,6 +123,25 @@ fn isolated(container: &Container<'_>, found: &mut Findings) {
         let message = "PLIMSOLL_METRICS_ROUTE is cloudwatch, and EnableNetworkIsolation is true";
         let path = format!("{}.PLIMSOLL_METRICS_ROUTE", container.path);
         found.add(ISOLATED, container.item, &path, route, message);
+    }
+}
+
+/// How requests of scaled variants find an instance.
+fn routing(view: &View<'_>, found: &mut Findings) {
+    if view.documents.targets.is_empty() {
+        return;
+    }
+    for config in &view.documents.endpoint_configs {
+        let variants = config.node.get("ProductionVariants").list();
+        for (at, variant) in variants.iter().enumerate() {
+            let strategy = variant.at("RoutingConfig.RoutingStrategy");
+            let is_random = !strategy.is_some() || strategy.as_text() == Some("RANDOM");
+            if is_random && !variant.get("ServerlessConfig").is_some() {
+                let path = format!("ProductionVariants[{at}].RoutingConfig");
+                let message = "no RoutingStrategy but RANDOM; expected LEAST_OUTSTANDING_REQUESTS";
+                found.add(ROUTING, config, &path, variant, message);
+            }
+        }
     }
 }
 

@@ -134,7 +134,7 @@ Resources:
 #[test]
 fn a_schedule_that_is_over_is_found_where_the_time_is_known() {
     let text = r#"{"target": {"MinCapacity": 1, "MaxCapacity": 2}, "scheduled_actions": [
-        {"ScheduledActionName": "a", "Schedule": "at(2026-01-01T00:00:00)", "ScalableTargetAction": {"MinCapacity": 2}}]}"#;
+        {"ScheduledActionName": "a", "Schedule": "at(2026-01-01T00:00:00)", "ScalableTargetAction": {"MaxCapacity": 3}}]}"#;
     assert_eq!(found(text, Context::default()), []);
     let context = Context {
         now: Some(1_800_000_000),

@@ -21,6 +21,8 @@ pub struct Context {
     pub vcpus: Option<f64>,
     /// GPUs of an instance.
     pub gpus: Option<f64>,
+    /// Requests a second that one instance answers as promised, as a load test found.
+    pub max_rate: Option<f64>,
     /// Seconds from the decision to the first answer of a new instance.
     pub launch_secs: u64,
     /// Now, seconds since 1970: what schedules may still come.
@@ -34,6 +36,7 @@ impl Default for Context {
         Self {
             vcpus: None,
             gpus: None,
+            max_rate: None,
             launch_secs: 300,
             now: None,
             is_async: false,
