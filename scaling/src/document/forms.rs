@@ -53,6 +53,9 @@ impl Documents {
         if let Data::Map(entries) = &mut node.data {
             entries.retain(|(name, node)| node.is_some() && !ANSWERED.contains(&name.as_str()));
         }
+        if is_of_another_service(&node) {
+            return;
+        }
         let item = Item { path, id, node };
         match call {
             Call::Target => self.targets.push(item),
@@ -62,6 +65,24 @@ impl Documents {
             Call::Model => self.models.push(item),
             Call::EndpointConfig => self.endpoint_configs.push(item),
         }
+    }
+}
+
+/// Whether a call scales something that is not SageMaker's, by all that it says.
+fn is_of_another_service(node: &Node) -> bool {
+    let text = |name: &str| node.get(name).as_text();
+    let is_other = text("ServiceNamespace").is_some_and(|name| name != "sagemaker");
+    let dimension = text("ScalableDimension").map(|name| name.starts_with("sagemaker:"));
+    let resource = node
+        .get("ResourceId")
+        .as_pattern()
+        .map(|id| id.starts_with("endpoint/") || id.starts_with("inference-component/"));
+    match (is_other, dimension, resource) {
+        // A mistake in one name is a mistake; all of them together are another service.
+        (_, Some(true), _) | (_, _, Some(true)) => false,
+        (true, _, _) => true,
+        (false, Some(false), _) => text("ServiceNamespace").is_none(),
+        (false, None, _) => false,
     }
 }
 

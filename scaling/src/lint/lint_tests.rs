@@ -212,3 +212,38 @@ fn collect(value: &serde_json::Value, path: String, paths: &mut Vec<String>) {
         _ => {}
     }
 }
+
+#[test]
+fn what_other_services_scale_is_nobodys_business() {
+    let template = r#"
+Resources:
+  EcsTarget:
+    Type: AWS::ApplicationAutoScaling::ScalableTarget
+    Properties: {ServiceNamespace: ecs, ResourceId: service/c/s, ScalableDimension: "ecs:service:DesiredCount", MinCapacity: 5, MaxCapacity: 1}
+  EcsPolicy:
+    Type: AWS::ApplicationAutoScaling::ScalingPolicy
+    Properties:
+      PolicyName: ecs
+      PolicyType: TargetTrackingScaling
+      ScalingTargetId: !Ref EcsTarget
+      TargetTrackingScalingPolicyConfiguration:
+        PredefinedMetricSpecification: {PredefinedMetricType: ECSServiceAverageCPUUtilization}
+        TargetValue: 50
+  Anomaly:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      ComparisonOperator: LessThanLowerOrGreaterThanUpperThreshold
+      EvaluationPeriods: 1
+      Metrics: [{Id: m1, MetricStat: {Metric: {MetricName: CPUUtilization, Namespace: AWS/EC2}, Period: 300, Stat: Average}}]
+      ThresholdMetricId: ad1
+  Ec2:
+    Type: AWS::CloudWatch::Alarm
+    Properties: {MetricName: CPUUtilization, Namespace: AWS/EC2, Statistic: Average, Period: 300, EvaluationPeriods: 2, Threshold: 80, ComparisonOperator: GreaterThanThreshold, AlarmActions: [!Ref Topic]}
+"#;
+    assert_eq!(found(template, Context::default()), []);
+    // A wrong name beside right ones is a mistake, and said.
+    let text = r#"{"MinCapacity": 1, "MaxCapacity": 2, "ServiceNamespace": "ecs",
+        "ResourceId": "endpoint/e/variant/v", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}"#;
+    let said = message(text, "resource-id", Context::default());
+    assert!(said.contains("\"ecs\"; expected sagemaker"), "{said}");
+}

@@ -33,8 +33,11 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
             .as_text()
             .is_some_and(|name| name.starts_with("TargetTracking-"))
         {
-            let message = format!("{:?} is made and kept by its policy", alarm.item.name());
-            found.add(MANAGED_ALARM, alarm.item, "AlarmName", name, message);
+            // What an account says it has is no attempt to make it.
+            if !alarm.item.path.contains("MetricAlarms[") {
+                let message = format!("{:?} is made and kept by its policy", alarm.item.name());
+                found.add(MANAGED_ALARM, alarm.item, "AlarmName", name, message);
+            }
             continue;
         }
         typed::<MetricAlarm>(alarm.item, found, MetricAlarm::check);

@@ -75,6 +75,20 @@ pub(super) struct Alarm<'d> {
     pub(super) scales: bool,
 }
 
+impl Alarm<'_> {
+    /// Whether it calls a policy, or watches what SageMaker or this container publishes. Others are
+    /// nobody's business here, and neither is anomaly detection, which has no threshold.
+    fn is_of_scaling(&self) -> bool {
+        let is_ours = |used: &Used<'_>| {
+            let namespace = used.namespace.as_text().unwrap_or_default();
+            used.known.is_some() || namespace.to_ascii_lowercase().contains("sagemaker")
+        };
+        let is_managed = self.item.name().starts_with("TargetTracking-");
+        let has_threshold = self.item.node.get("Threshold").is_some();
+        is_managed || has_threshold && (self.scales || self.used.iter().any(is_ours))
+    }
+}
+
 /// Everything.
 pub(super) struct View<'d> {
     pub(super) documents: &'d Documents,
@@ -88,10 +102,17 @@ pub(super) const STEP: &str = "StepScalingPolicyConfiguration";
 
 impl<'d> View<'d> {
     pub(super) fn new(documents: &'d Documents, context: &Context) -> Self {
-        let policies = documents
-            .policies
-            .iter()
-            .map(|item| policy(documents, item));
+        // Not a policy whose target is another service's.
+        let is_ours = |item: &&Item| {
+            let of = item.node.get("ScalingTargetId").refers_to();
+            of.is_empty()
+                || documents
+                    .targets
+                    .iter()
+                    .any(|target| of.contains(&target.id))
+        };
+        let policies = documents.policies.iter().filter(is_ours);
+        let policies = policies.map(|item| policy(documents, item));
         let alarms = documents.alarms.iter().map(|item| {
             let actions = item.node.get("AlarmActions").list();
             let calls = documents
@@ -110,6 +131,7 @@ impl<'d> View<'d> {
                 calls,
             }
         });
+        let alarms = alarms.filter(Alarm::is_of_scaling);
         let mut context = *context;
         let instance = documents
             .endpoint_configs

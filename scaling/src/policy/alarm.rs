@@ -36,7 +36,7 @@ pub struct MetricAlarm {
     /// Exactly that in which it is published, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// Seconds: 10, 30, or a multiple of 60; none where there are `Metrics`, which have it.
+    /// Seconds: 10, 20, 30, or a multiple of 60; none where there are `Metrics`, which have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<u64>,
     /// Metric math.
@@ -196,12 +196,12 @@ impl MetricAlarm {
     /// A field that `PutMetricAlarm` would refuse.
     pub fn check(&self) -> Result<(), Invalid> {
         let (_, period) = self.metric()?;
-        if !(matches!(period, 10 | 30)
+        if !(matches!(period, 10 | 20 | 30)
             || period > 0 && period.is_multiple_of(60) && period <= 86_400)
         {
             return Err(Invalid::new(
                 "Period",
-                format!("{period} s; expected 10, 30 or a multiple of 60, up to a day"),
+                format!("{period} s; expected 10, 20, 30 or a multiple of 60, up to a day"),
             ));
         }
         let (looked_at, to_alarm) = (self.evaluation_periods, self.to_alarm());
