@@ -140,11 +140,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, String> {
             });
         }
     }
-    print(&match args.format.as_str() {
-        "sarif" => sarif::document(&all),
-        "json" => json(&all),
-        _ => human(&all),
-    });
+    match args.format.as_str() {
+        "sarif" => print(&sarif::document(&all)),
+        "json" => print(&json(&all)),
+        _ if all.is_empty() => {}
+        _ => print(&human(&all)),
+    }
     for why in &unreadable {
         complain(why);
     }

@@ -1,8 +1,12 @@
 //! `plimsoll policy`: scaling documents written, linted, applied and shown. Arguments, files and printing
 //! only; what the documents mean is [`scaling`]'s.
 
+#[cfg(feature = "account")]
+mod apply;
 mod lint;
 mod sarif;
+#[cfg(feature = "account")]
+mod show;
 mod write;
 
 use std::io::{Read as _, Write as _};
@@ -20,6 +24,12 @@ pub enum Command {
     Write(Box<write::Args>),
     /// Find the traps in scaling documents, whoever wrote them.
     Lint(lint::Args),
+    /// Put a policy into an AWS account: the difference first, then what it needs.
+    #[cfg(feature = "account")]
+    Apply(apply::Args),
+    /// Show what scales a target: policies, alarms, activities, and whether its metrics have data.
+    #[cfg(feature = "account")]
+    Show(show::Args),
 }
 
 /// Runs one of them. The exit code is 0; 1 where something was found; 64 where the input makes no sense.
@@ -27,6 +37,10 @@ pub fn run(command: &Command) -> ExitCode {
     let done = match command {
         Command::Write(args) => write::run(args),
         Command::Lint(args) => lint::run(args),
+        #[cfg(feature = "account")]
+        Command::Apply(args) => apply::run(args),
+        #[cfg(feature = "account")]
+        Command::Show(args) => show::run(args),
     };
     done.unwrap_or_else(|why| {
         complain(&why);

@@ -1,5 +1,7 @@
 //! Tests of the forms: the same policy in each, and what is no document.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::policy::Rule;
 
@@ -354,4 +356,31 @@ fn a_configuration_says_what_is_missing() {
         error(r#"{"target": {"MinCapacity": 1, "MaxCapacity": 2}, "capacity": -1}"#)
             .contains("capacity: -1; expected a number of instances")
     );
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_strange(text in ".{0,200}") {
+        let _ = Documents::read(&text);
+    }
+
+    #[test]
+    fn no_template_is_too_strange(
+        words in proptest::collection::vec(
+            prop_oneof![
+                Just("Resources:"), Just("\n  "), Just("\n    "), Just("A:"), Just("Type: "), Just("- "),
+                Just("AWS::ApplicationAutoScaling::ScalingPolicy"), Just("Properties: "), Just("{"), Just("}"),
+                Just("["), Just("]"), Just("!Ref "), Just("!Sub "), Just("${A}"), Just("${"), Just("!Join "),
+                Just("PolicyName: "), Just("planned_values: "), Just("resource: "), Just("\""), Just(": "),
+                Just("target: "), Just("policies: "), Just("ScalableTargets: "), Just("1"), Just(", "), Just("\n"),
+            ],
+            0..40,
+        )
+    ) {
+        if let Ok(mut documents) = Documents::read(&words.concat()) {
+            let _ = crate::lint::lint(&documents, &crate::lint::Context::default());
+            crate::mend::mend(&mut documents, &crate::lint::Context::default());
+            let _ = documents.configuration();
+        }
+    }
 }

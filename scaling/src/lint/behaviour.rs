@@ -178,7 +178,7 @@ fn invocations(view: &View<'_>, policy: &Policy<'_>, target: &Node, found: &mut 
     let is_aws = used
         .iter()
         .any(|one| one.known.is_some_and(|known| known.namespace.is_some()));
-    if !is_predefined && !(is_named && is_aws) {
+    if !(is_predefined || is_named && is_aws) {
         return;
     }
     if view.context.is_async {

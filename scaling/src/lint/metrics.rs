@@ -124,7 +124,7 @@ fn unknown(used: &Used<'_>, found: &mut Findings) {
     if is_ours && !embedded {
         return misspelt(used, name, &names, found);
     }
-    let looks_ours = known::OURS.iter().any(|set| *set == dimensions.as_slice());
+    let looks_ours = known::OURS.contains(&dimensions.as_slice());
     let is_near = names.iter().any(|known| known.eq_ignore_ascii_case(name));
     if looks_ours && is_near {
         misspelt(used, name, &names, found);
