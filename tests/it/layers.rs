@@ -111,6 +111,25 @@ fn server_and_sidecar_do_not_know_each_other() {
 }
 
 #[test]
+fn the_account_is_known_to_the_policy_commands_alone() {
+    nobody_mentions(
+        "account/src",
+        &["inference", "sidecar", "probe", "plimsoll"],
+        &[],
+        "account → scaling only",
+    );
+    for folder in ["inference/src", "sidecar/src", "scaling/src", "probe/src"] {
+        nobody_mentions(folder, &["account"], &[], "cli → account only");
+    }
+    nobody_mentions(
+        "cli/src",
+        &["account"],
+        &["cli/src/policy/apply.rs", "cli/src/policy/show"],
+        "only policy apply and policy show know the account",
+    );
+}
+
+#[test]
 fn each_foreign_vocabulary_stays_in_its_room() {
     let http = ["inference/src/http/", "inference/src/server/connections.rs"];
     nobody_mentions(
@@ -137,6 +156,18 @@ fn each_foreign_vocabulary_stays_in_its_room() {
         ],
         &aws,
         "only publisher/cloudwatch knows AWS",
+    );
+    nobody_mentions(
+        "account/src",
+        &[
+            "aws_config",
+            "aws_sdk_applicationautoscaling",
+            "aws_sdk_cloudwatch",
+            "aws_smithy_http_client",
+            "aws_smithy_types",
+        ],
+        &["account/src/aws/"],
+        "of account, only aws knows AWS",
     );
     let gpu = ["sidecar/src/sources/gpu/nvml.rs"];
     nobody_mentions(
@@ -190,6 +221,7 @@ fn rooms_of_the_server_import_one_way() {
 #[test]
 fn the_environment_is_read_in_one_place() {
     for folder in [
+        "account/src",
         "inference/src",
         "sidecar/src",
         "scaling/src",

@@ -35,10 +35,13 @@ mod gpu;
 mod metrics_page;
 mod publishing;
 mod scrape;
-// The house: who imports whom, and documents that match the code.
+// What decides: the simulator, and scaling documents.
+mod policy_account;
+mod policy_lint;
+mod policy_write;
 mod simulate;
 mod simulate_page;
 mod simulate_traffic;
-
+// The house: who imports whom, and documents that match the code.
 mod documents;
 mod layers;

@@ -100,6 +100,48 @@ class Translation(unittest.TestCase):
         for body in (b"\xff", b"", cbor2.dumps([1]), cbor2.dumps({"MetricData": [1]})):
             self.assertEqual(self.put(body).status_code, 400, body)
 
+    def test_every_other_operation_is_translated_both_ways(self):
+        alarm = {
+            "AlarmName": "guard", "Namespace": "Plimsoll", "MetricName": "OfferedLoad", "Statistic": "Average",
+            "Period": 10, "EvaluationPeriods": 3, "Threshold": 130.0, "ComparisonOperator": "GreaterThanThreshold",
+        }  # fmt: skip
+        self.assertEqual(self.operation("PutMetricAlarm", alarm), (200, {}))
+        status, answer = self.operation("DescribeAlarms", {"AlarmNames": ["guard"]})
+        (found,) = answer["MetricAlarms"]
+        kinds = {name: type(found[name]) for name in ("Threshold", "Period", "StateUpdatedTimestamp")}
+        self.assertEqual(status, 200)
+        self.assertEqual(kinds, {"Threshold": float, "Period": int, "StateUpdatedTimestamp": datetime})
+        self.assertEqual(found | alarm, found)
+        self.assertEqual(self.captured()["operations"], ["PutMetricAlarm", "DescribeAlarms"])
+
+    def test_statistics_of_what_was_put_come_back_with_their_moments(self):
+        stamp = int(time.time()) // 60 * 60 - 120
+        self.put(cbor2.dumps(call(Timestamp=cbor2.CBORTag(1, stamp), Values=[1.0, 5.0], Counts=[3.0, 1.0])))
+        times = {name: cbor2.CBORTag(1, stamp + ahead) for name, ahead in (("StartTime", -60), ("EndTime", 60))}
+        asked = {"Namespace": "Plimsoll", "MetricName": "Latency", "Period": 60, "Statistics": ["SampleCount", "Sum"]}
+        _, answer = self.operation("GetMetricStatistics", asked | times)
+        (point,) = answer["Datapoints"]
+        self.assertEqual((point["SampleCount"], point["Sum"], point["Timestamp"].timestamp()), (4.0, 8.0, stamp))
+
+    def operation(self, name, body):
+        headers = {"Smithy-Protocol": "rpc-v2-cbor", "Authorization": SIGNED}
+        reply = self.client.post(f"/service/{SERVICE}/operation/{name}", data=cbor2.dumps(body), headers=headers)
+        return reply.status_code, cbor2.loads(reply.data)
+
+    def test_any_operation_of_either_service_can_be_told_to_fail_or_what_to_answer(self):
+        def ask(operation):
+            headers = {"X-Amz-Target": f"AnyScaleFrontendService.{operation}", "Authorization": SIGNED}
+            reply = self.client.post("/", data=b"{}", headers=headers)
+            return reply.status_code, reply.get_json(force=True)
+
+        self.client.post("/_fault", data=json.dumps({"mode": "denied", "operation": "PutScalingPolicy"}))
+        status, answer = ask("PutScalingPolicy")
+        self.assertEqual((status, answer["__type"].rpartition("#")[2]), (403, "AccessDeniedException"))
+        self.assertEqual(ask("DescribeScalingActivities")[0], 400)
+        canned = {"operation": "DescribeScalingActivities", "answer": {"ScalingActivities": []}}
+        self.client.post("/_answer", data=json.dumps(canned))
+        self.assertEqual(ask("DescribeScalingActivities"), (200, {"ScalingActivities": []}))
+
     def test_faults_are_what_was_asked_for_until_ok(self):
         body = cbor2.dumps(call(Value=1.0))
         for mode, status in {"500": 500, "throttle": 400, "denied": 403, "slow": 200, "ok": 200}.items():

@@ -13,6 +13,7 @@
 mod bench;
 mod binary;
 mod browser;
+mod cfn_lint;
 mod child;
 mod cloudwatch;
 mod command;

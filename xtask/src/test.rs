@@ -5,7 +5,7 @@
 
 use crate::command::{aloud, cargo};
 use crate::store::Store;
-use crate::{browser, cloudwatch, conformance, fixtures, models, onnxruntime, Result};
+use crate::{browser, cfn_lint, cloudwatch, conformance, fixtures, models, onnxruntime, Result};
 
 /// How many tests run at the same time.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
@@ -24,6 +24,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     browser::ensure();
     cloudwatch::ensure(&store)?;
     cloudwatch::test(&store)?;
+    cfn_lint::ensure(&store)?;
     conformance::ensure_sample(&store)?;
     conformance::test(&store)?;
     let mut test = cargo();

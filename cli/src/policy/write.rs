@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use scaling::document::Documents;
 use scaling::lint::{lint, Context, Severity};
@@ -41,17 +42,17 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", required_unless_present = "from")]
     max: Option<u32>,
     /// Track this metric: one of ours, one of SageMaker's, a predefined type, or NAMESPACE:NAME.
-    #[arg(long, value_name = "NAME", requires = "target")]
+    #[arg(long, value_name = "NAME", requires = "target", group = "tracked")]
     metric: Option<String>,
     /// Track what this metric math computes, of the metrics of --query.
-    #[arg(long, value_name = "MATH", requires_all = ["target", "queries"], conflicts_with = "metric")]
+    #[arg(long, value_name = "MATH", requires_all = ["target", "queries"], group = "tracked")]
     expression: Option<String>,
     /// A metric of the expression: `m1=OfferedLoad:Average`, or `m2=NAMESPACE:NAME:STATISTIC`. Can be
     /// repeated.
-    #[arg(long = "query", value_name = "ID=METRIC:STATISTIC", value_parser = query)]
+    #[arg(long = "query", value_name = "ID=METRIC:STATISTIC", value_parser = query, requires = "expression")]
     queries: Vec<Query>,
     /// The value that is kept, in the metric's unit.
-    #[arg(long, value_name = "VALUE", value_parser = number)]
+    #[arg(long, value_name = "VALUE", value_parser = number, allow_negative_numbers = true, requires = "tracked")]
     target: Option<f64>,
     /// Seconds after an addition in which only more is added.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
@@ -63,16 +64,21 @@ pub struct Args {
     #[arg(long)]
     disable_scale_in: bool,
     /// Guard against bursts: a step policy on an alarm above this value.
-    #[arg(long, value_name = "VALUE", value_parser = number)]
+    #[arg(long, value_name = "VALUE", value_parser = number, allow_negative_numbers = true)]
     guard: Option<f64>,
     /// What the guard looks at.
-    #[arg(long, value_name = "NAME", default_value = "OfferedLoad")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "OfferedLoad",
+        requires = "guard"
+    )]
     guard_metric: String,
     /// Seconds of its alarm's periods, three of which must be above.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = ["10", "30", "60"])]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = ["10", "30", "60"], requires = "guard")]
     guard_period: String,
     /// By how far it is above, and how many percent are added then.
-    #[arg(long, value_name = "ABOVE:PERCENT,…", default_value = "0:30,40:70,80:120", value_parser = steps)]
+    #[arg(long, value_name = "ABOVE:PERCENT,…", default_value = "0:30,40:70,80:120", value_parser = steps, requires = "guard")]
     guard_steps: Steps,
     /// Seconds of the guard's cooldown.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=86_400))]
@@ -85,7 +91,7 @@ pub struct Args {
     #[arg(long = "schedule", value_name = "SCHEDULE=MIN..MAX", value_parser = schedule)]
     schedules: Vec<ScheduledAction>,
     /// The schedules' time zone, by its IANA name; UTC if it is not said.
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", requires = "schedules")]
     timezone: Option<String>,
     /// Suspend a direction: `in`, `out` or `scheduled`. Can be repeated.
     #[arg(long, value_name = "DIRECTION", value_parser = ["in", "out", "scheduled"])]
@@ -186,7 +192,10 @@ fn schedule(text: &str) -> Result<ScheduledAction, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, String> {
+    args.place()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     let context = Context {
+        now: now.map(|now| now.as_secs() as i64),
         vcpus: args.vcpus,
         gpus: args.gpus,
         is_async: args.is_async,
@@ -203,11 +212,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, String> {
     let files = files(&configuration, args.format).map_err(|error| error.to_string())?;
     match &args.out {
         Some(folder) => write(folder, &files)?,
-        None if args.format == Output::AwsCli => {
-            return Err(
-                "--format aws-cli writes a file for each call; expected --out FOLDER".to_owned(),
-            );
-        }
         None => {
             if let Some(file) = files.first() {
                 print(&file.text);
@@ -255,6 +259,20 @@ fn write(folder: &Path, files: &[File]) -> Result<(), String> {
 }
 
 impl Args {
+    /// Whether there is a place to write to.
+    fn place(&self) -> Result<(), String> {
+        match &self.out {
+            Some(folder) if folder.exists() && !folder.is_dir() => Err(format!(
+                "{}: is a file; expected a folder",
+                folder.display()
+            )),
+            None if self.format == Output::AwsCli => Err(
+                "--format aws-cli writes a file for each call; expected --out FOLDER".to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// What is scaled, where the arguments say it.
     fn resource(&self) -> Option<Resource> {
         let variant = self.variant.clone();

@@ -27,7 +27,7 @@ const SEVERAL: [(&str, &str); 6] = [
     ("container", "Containers"),
 ];
 
-/// Attributes that are Terraform's own, or that say nothing of scaling.
+/// Attributes of a resource that are Terraform's own, or that say nothing of scaling.
 const OWN: [&str; 16] = [
     "id",
     "arn",
@@ -168,7 +168,11 @@ fn add(of_type: &str, path: String, id: String, values: &Node, found: &mut Docum
         Call::EndpointConfig => "EndpointConfigName",
         Call::Target | Call::Alarm => "Name",
     };
-    let mut node = translated(values);
+    let mut values = values.clone();
+    if let Data::Map(entries) = &mut values.data {
+        entries.retain(|(name, _)| !OWN.contains(&name.as_str()));
+    }
+    let mut node = translated(&values);
     if let Data::Map(entries) = &mut node.data {
         for (name, node) in entries.iter_mut() {
             if name == "Name" {
@@ -245,7 +249,8 @@ fn translated(node: &Node) -> Node {
         Data::Map(entries) => {
             let mut members = Vec::new();
             for (name, node) in entries {
-                if OWN.contains(&name.as_str()) || !node.is_some() {
+                // Blocks have names of the resource's own: a query's `id` is the API's.
+                if name == "account_id" || !node.is_some() {
                     continue;
                 }
                 let several = SEVERAL.iter().find(|(block, _)| block == name);
@@ -300,23 +305,25 @@ fn pascal(name: &str) -> String {
         .collect()
 }
 
-/// Terraform's JSON syntax: `${aws_x.y.arn}` is not known before it is applied.
+/// Terraform's JSON syntax: `${aws_x.y.arn}` is not known before it is applied, and `$${` stands for `${`.
 fn interpolated(node: &Node) -> Node {
     let data = match &node.data {
-        Data::Text(text) if text.contains("${") => {
-            let mut to = Vec::new();
-            for part in text.split("${").skip(1) {
-                let expression = part.split('}').next().unwrap_or_default().trim();
-                let words: Vec<&str> = expression.splitn(3, '.').collect();
-                if let [of_type, name, ..] = words[..] {
-                    to.push(format!("{of_type}.{name}"));
-                }
+        Data::Text(text) => match templates(text).as_slice() {
+            [] => Data::Text(text.replace("$${", "${").replace("%%{", "%{")),
+            expressions => {
+                let to = expressions.iter().filter_map(|expression| {
+                    let words: Vec<&str> = expression.splitn(3, '.').collect();
+                    match words[..] {
+                        [of_type, name, ..] => Some(format!("{of_type}.{name}")),
+                        _ => None,
+                    }
+                });
+                Data::Later(Later {
+                    text: text.clone(),
+                    to: to.collect(),
+                })
             }
-            Data::Later(Later {
-                text: text.clone(),
-                to,
-            })
-        }
+        },
         Data::List(list) => Data::List(list.iter().map(interpolated).collect()),
         Data::Map(entries) => Data::Map(
             entries
@@ -330,4 +337,17 @@ fn interpolated(node: &Node) -> Node {
         data,
         line: node.line,
     }
+}
+
+/// What stands in each `${…}` of a text.
+fn templates(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut before = "";
+    for (at, part) in text.split("${").enumerate() {
+        if at > 0 && !before.ends_with('$') {
+            all.push(part.split('}').next().unwrap_or_default().trim());
+        }
+        before = part;
+    }
+    all
 }

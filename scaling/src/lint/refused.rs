@@ -342,8 +342,12 @@ fn schedule(view: &View<'_>, item: &Item, found: &mut Findings) {
     };
     let written = item.node.get("Schedule");
     match action.check() {
-        Err(error) if error.field.starts_with("ScalableTargetAction") => {
-            let node = item.node.get("ScalableTargetAction");
+        Err(error)
+            if error.field.starts_with("ScalableTargetAction")
+                || error.field == "ScheduledActionName" =>
+        {
+            let member = error.field.split('.').next().unwrap_or_default();
+            let node = item.node.get(member);
             found.add(REFUSED, item, &error.field, node, error.reason);
         }
         Err(error) => {

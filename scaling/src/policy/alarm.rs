@@ -205,7 +205,8 @@ impl MetricAlarm {
             ));
         }
         let (looked_at, to_alarm) = (self.evaluation_periods, self.to_alarm());
-        let longest = if period < 60 { 86_400 } else { 7 * 86_400 };
+        // A day in all, or a week of periods of an hour and more.
+        let longest = if period < 3600 { 86_400 } else { 7 * 86_400 };
         if looked_at == 0 || looked_at as u64 > longest / period {
             return Err(Invalid::new(
                 "EvaluationPeriods",

@@ -115,13 +115,17 @@ impl ScalingPolicy {
     /// # Errors
     /// It is missing, there is another one, or something in it would be refused.
     pub fn rule(&self) -> Result<Rule<'_>, Invalid> {
-        let is_named =
-            !self.policy_name.trim().is_empty() && self.policy_name.chars().count() <= 256;
+        let is_named = !self.policy_name.trim().is_empty()
+            && self.policy_name.len() <= 256
+            && self
+                .policy_name
+                .chars()
+                .all(|c| c == ' ' || c.is_ascii_graphic());
         if !is_named {
             return Err(Invalid::new(
                 "PolicyName",
                 format!(
-                    "{:?} is no name; expected 1 to 256 characters",
+                    "{:?} is no name; expected 1 to 256 printable characters of ASCII",
                     self.policy_name
                 ),
             ));

@@ -298,6 +298,21 @@ fn alarms_that_cloudwatch_would_refuse_are_refused() {
     let field = |change: fn(&mut MetricAlarm)| alarm(change).unwrap_err().field;
     assert_eq!(field(|alarm| alarm.period = Some(7)), "Period");
     assert_eq!(field(|alarm| alarm.period = Some(0)), "Period");
+    assert_eq!(alarm(|alarm| alarm.period = Some(20)), Ok(()));
+    // A day in all, and a week of hours.
+    assert_eq!(alarm(|alarm| alarm.evaluation_periods = 1440), Ok(()));
+    assert_eq!(
+        field(|alarm| alarm.evaluation_periods = 1441),
+        "EvaluationPeriods"
+    );
+    let hours = |hours| {
+        alarm(|alarm| {
+            alarm.period = Some(3600);
+            alarm.evaluation_periods = hours;
+        })
+    };
+    assert_eq!(hours(168), Ok(()));
+    assert!(hours(169).is_err());
     assert_eq!(
         field(|alarm| alarm.evaluation_periods = 0),
         "EvaluationPeriods"

@@ -80,12 +80,29 @@ impl ScheduledAction {
         }
         match (&self.schedule, self.at) {
             (None, Some(_)) => Ok(()),
-            (Some(_), None) => self.times().map(|_| ()),
+            (Some(_), None) => self.name_is_taken().and_then(|()| self.times().map(|_| ())),
             _ => Err(Invalid::new(
                 "Schedule",
                 "expected it, or `at` in seconds from the beginning, and not both",
             )),
         }
+    }
+
+    /// Whether the API takes its name.
+    fn name_is_taken(&self) -> Result<(), Invalid> {
+        let name = &self.scheduled_action_name;
+        let is_name = (1..=256).contains(&name.chars().count())
+            && name.trim_matches(' ') == name
+            && !name.contains(|c: char| c.is_control() || ":/|".contains(c));
+        if !is_name {
+            return Err(Invalid::new(
+                "ScheduledActionName",
+                format!(
+                    "{name:?}; expected 1 to 256 characters, none of : / | and no blank at an end"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// Schedule, zone, first and last moment in seconds since 1970.

@@ -93,13 +93,19 @@ impl ScalableTarget {
     }
 
     /// # Errors
-    /// The least is more than the most.
+    /// The least is more than the most, or the most is no number of the API.
     pub fn check(&self) -> Result<(), Invalid> {
         let (min, max) = (self.min_capacity, self.max_capacity);
         if min > max {
             return Err(Invalid::new(
                 "MinCapacity",
                 format!("{min} is more than MaxCapacity, which is {max}"),
+            ));
+        }
+        if i32::try_from(max).is_err() {
+            return Err(Invalid::new(
+                "MaxCapacity",
+                format!("{max}; expected {} at most", i32::MAX),
             ));
         }
         Ok(())

@@ -72,6 +72,8 @@ pub struct CustomizedMetric {
     pub metrics: Vec<MetricQuery>,
 }
 
+/// The largest number that the API takes: 2^360.
+const LARGEST: f64 = 2.348542582773833e108;
 /// Statistics of the short form.
 const STATISTICS: [&str; 5] = ["Average", "Minimum", "Maximum", "SampleCount", "Sum"];
 
@@ -123,10 +125,10 @@ impl TargetTracking {
 
     pub(super) fn check(&self) -> Result<(), Invalid> {
         let target = self.target_value;
-        if !(target.is_finite() && target > 0.0) {
+        if !(target > 0.0 && target <= LARGEST) {
             return Err(Invalid::new(
                 "TargetValue",
-                format!("{target} cannot be tracked; expected a number above zero"),
+                format!("{target} cannot be tracked; expected a number above zero, up to 2^360"),
             ));
         }
         self.metric().map(|_| ())

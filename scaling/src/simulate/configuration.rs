@@ -78,6 +78,8 @@ impl Configuration {
             },
             ("name" | "description", value) => return wrong(&value, "a text"),
             ("options", value) => return wrong(&value, "a map"),
+            // What `policy show` saw beside the documents.
+            ("seen", _) => {}
             _ => {
                 return Err(Invalid::new(
                     name,

@@ -7,6 +7,9 @@ use super::File;
 use crate::policy::{MetricAlarm, ScalingPolicy};
 use crate::simulate::Configuration;
 
+/// Characters of a name that its file has: file systems take 255 in all.
+const LONGEST_NAME: usize = 100;
+
 /// A document as people read it.
 pub(super) fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
@@ -64,6 +67,15 @@ pub(super) fn slug(name: &str, between: char) -> String {
     name.chars().map(plain).collect()
 }
 
+/// The name, or the name with the first number that makes it differ from those that are taken.
+pub(super) fn distinct(name: String, taken: &mut Vec<String>) -> String {
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut all = std::iter::once(name.clone()).chain(numbered);
+    let free = all.find(|name| !taken.contains(name)).unwrap_or(name);
+    taken.push(free.clone());
+    free
+}
+
 /// A file for each call, and the commands in their order.
 pub(super) fn files(configuration: &Configuration) -> Vec<File> {
     let mut files = Vec::new();
@@ -73,7 +85,10 @@ pub(super) fn files(configuration: &Configuration) -> Vec<File> {
         "set -eu".to_owned(),
         "cd \"$(dirname \"$0\")\"".to_owned(),
     ];
-    let mut add = |name: String, value: &Value| {
+    let mut taken = Vec::new();
+    let mut add = |kind: &str, name: &str, value: &Value| {
+        let short: String = slug(name, '-').chars().take(LONGEST_NAME).collect();
+        let name = format!("{}.json", distinct(format!("{kind}{short}"), &mut taken));
         files.push(File {
             name: name.clone(),
             text: pretty(value),
@@ -81,22 +96,21 @@ pub(super) fn files(configuration: &Configuration) -> Vec<File> {
         name
     };
     let file = add(
-        "register-scalable-target.json".to_owned(),
+        "register-scalable-target",
+        "",
         &members(&configuration.target),
     );
     script.push(format!(
         "aws application-autoscaling register-scalable-target --cli-input-json file://{file}"
     ));
     for (at, policy) in configuration.policies.iter().enumerate() {
-        let name = slug(&policy.policy_name, '-');
-        let file = add(format!("put-scaling-policy-{name}.json"), &members(policy));
+        let file = add("put-scaling-policy-", &policy.policy_name, &members(policy));
         script.push(format!(
             "policy_{at}=$(aws application-autoscaling put-scaling-policy --cli-input-json file://{file} --query PolicyARN --output text)"
         ));
     }
     for one in &configuration.alarms {
-        let name = slug(&one.alarm_name, '-');
-        let file = add(format!("put-metric-alarm-{name}.json"), &alarm(one));
+        let file = add("put-metric-alarm-", &one.alarm_name, &alarm(one));
         let actions: Vec<String> = called(configuration, one)
             .map(|(at, _)| format!("\"$policy_{at}\""))
             .collect();
@@ -106,11 +120,8 @@ pub(super) fn files(configuration: &Configuration) -> Vec<File> {
         ));
     }
     for action in &configuration.scheduled_actions {
-        let name = slug(&action.scheduled_action_name, '-');
-        let file = add(
-            format!("put-scheduled-action-{name}.json"),
-            &members(action),
-        );
+        let name = &action.scheduled_action_name;
+        let file = add("put-scheduled-action-", name, &members(action));
         script.push(format!(
             "aws application-autoscaling put-scheduled-action --cli-input-json file://{file}"
         ));

@@ -9,17 +9,16 @@ use crate::simulate::Configuration;
 pub(super) fn file(configuration: &Configuration) -> File {
     let mut lines = vec![
         "#!/usr/bin/env python3".to_owned(),
-        "\"\"\"Registers a scalable target, its policies, and the alarms that call them."
+        "\"\"\"Registers a scalable target, its policies, and the alarms that call them.\"\"\""
             .to_owned(),
     ];
     let comment = iam::comment(configuration);
     if !comment.is_empty() {
         lines.push(String::new());
-        lines.extend(comment);
     }
+    lines.extend(comment.iter().map(|line| format!("# {line}")));
     lines.extend(
         [
-            "\"\"\"",
             "",
             "import boto3",
             "",

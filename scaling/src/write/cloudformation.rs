@@ -86,7 +86,8 @@ fn remove(value: &mut Value, name: &str) {
 fn last_word(name: &str) -> String {
     let plain = slug(name, ' ');
     let word = plain.split_whitespace().last().unwrap_or_default();
-    let mut letters = word.chars();
+    // With its number before it, which makes it differ; 255 characters are allowed.
+    let mut letters = word.chars().take(60);
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }

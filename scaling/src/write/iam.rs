@@ -63,17 +63,19 @@ pub(super) fn document(namespace: &str) -> Value {
 /// The environment that the SageMaker Model must have.
 pub(super) fn environment(published: &Published<'_>) -> Vec<(String, String)> {
     let variable = |name: &str| match name {
-        "EndpointName" => "PLIMSOLL_ENDPOINT_NAME",
-        "VariantName" => "PLIMSOLL_VARIANT_NAME",
-        "ContainerName" => "PLIMSOLL_CONTAINER_NAME",
-        _ => "PLIMSOLL_INFERENCE_COMPONENT_NAME",
+        "EndpointName" => Some("PLIMSOLL_ENDPOINT_NAME"),
+        "VariantName" => Some("PLIMSOLL_VARIANT_NAME"),
+        "ContainerName" => Some("PLIMSOLL_CONTAINER_NAME"),
+        "InferenceComponentName" => Some("PLIMSOLL_INFERENCE_COMPONENT_NAME"),
+        _ => None,
     };
     let mut all = vec![(
         "PLIMSOLL_NAMESPACE".to_owned(),
         published.namespace.to_owned(),
     )];
     for Dimension { name, value } in published.dimensions {
-        all.push((variable(name).to_owned(), value.clone()));
+        let variable = variable(name).map(|variable| (variable.to_owned(), value.clone()));
+        all.extend(variable);
     }
     all
 }
@@ -86,19 +88,20 @@ pub(super) fn file(configuration: &Configuration) -> Option<File> {
     })
 }
 
-/// The lines that say what the container must be allowed and told; none where nothing of ours is named.
+/// The lines that say what the container must be allowed and told; none where nothing of ours is named. No
+/// line has a break in it, whatever somebody called his namespace.
 pub(super) fn comment(configuration: &Configuration) -> Vec<String> {
     let Some(published) = published(configuration) else {
         return Vec::new();
     };
     let environment = environment(&published).into_iter();
     let environment: Vec<String> = environment
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| format!("{name}={}", value.escape_debug()))
         .collect();
     vec![
         format!(
             "The SageMaker Model's environment: {}",
-            environment.join(" ")
+            environment.join(", ")
         ),
         format!(
             "Its role must allow cloudwatch:PutMetricData where cloudwatch:namespace is {:?}.",

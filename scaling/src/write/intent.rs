@@ -161,11 +161,7 @@ impl Resource {
             Self::Component { name } => &[("inference component", name)],
         };
         for (what, name) in names {
-            let is_name = (1..=63).contains(&name.len())
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-                && !name.starts_with('-')
-                && !name.ends_with('-');
-            if !is_name {
+            if !is_name(name) {
                 return Err(Invalid::new(
                     *what,
                     format!("{name:?}; expected 1 to 63 letters, digits and hyphens"),
@@ -189,6 +185,7 @@ impl Intent {
     /// A name that nobody knows, bounds that are none, nothing that scales.
     pub fn configuration(&self) -> Result<Configuration, Invalid> {
         self.resource.check()?;
+        self.check_names()?;
         let mut target = ScalableTarget::between(self.min, self.max);
         target.service_namespace = Some(SERVICE.to_owned());
         target.resource_id = Some(self.resource.id());
@@ -227,6 +224,39 @@ impl Intent {
             ));
         }
         Ok(configuration)
+    }
+
+    /// # Errors
+    /// A namespace or a container that CloudWatch or SageMaker refuse.
+    fn check_names(&self) -> Result<(), Invalid> {
+        let namespace = &self.namespace;
+        let is_namespace = (1..=255).contains(&namespace.len())
+            && namespace.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+            && namespace.trim() == namespace
+            && !namespace.starts_with(':')
+            && !known::is_aws(namespace);
+        if !is_namespace {
+            return Err(Invalid::new(
+                "namespace",
+                format!("{namespace:?}; expected 1 to 255 printable characters, not beginning with a colon or AWS/"),
+            ));
+        }
+        let Some(container) = &self.container else {
+            return Ok(());
+        };
+        if !is_name(container) {
+            return Err(Invalid::new(
+                "container",
+                format!("{container:?}; expected 1 to 63 letters, digits and hyphens"),
+            ));
+        }
+        if self.resource.scalable() == Scalable::Copies {
+            return Err(Invalid::new(
+                "container",
+                format!("{container:?} of an inference component, which has one; expected none"),
+            ));
+        }
+        Ok(())
     }
 
     fn named(&self, kind: &str) -> String {
@@ -460,6 +490,12 @@ impl Intent {
         if guard.steps.is_empty() {
             return Err(Invalid::new("guard", "no steps; expected one at least"));
         }
+        if let Some((_, percent)) = guard.steps.iter().find(|(_, percent)| *percent <= 0) {
+            return Err(Invalid::new(
+                "guard",
+                format!("{percent} percent at a burst; expected percents above zero"),
+            ));
+        }
         let mut steps = Vec::new();
         for (at, (from, percent)) in guard.steps.iter().enumerate() {
             steps.push(StepAdjustment {
@@ -490,6 +526,15 @@ impl Intent {
 
     /// What wakes it from zero.
     fn woken(&self) -> Result<(ScalingPolicy, MetricAlarm), Invalid> {
+        if self.min > 0 {
+            return Err(Invalid::new(
+                "wake-up",
+                format!(
+                    "the least capacity is {}, so that it never sleeps; expected 0 or no wake-up",
+                    self.min
+                ),
+            ));
+        }
         let metric = match self.resource {
             Resource::Component { .. } => "AWS/SageMaker:NoCapacityInvocationFailures",
             Resource::Variant { .. } => "AWS/SageMaker:HasBacklogWithoutCapacity",
@@ -517,27 +562,62 @@ impl Intent {
     }
 }
 
+/// A name as SageMaker takes it for endpoints, variants, components and containers.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// What a metric is called on the command line.
+fn full_name(known: &Known) -> String {
+    match known.namespace {
+        Some(namespace) => format!("{namespace}:{}", known.name),
+        None => known.name.to_owned(),
+    }
+}
+
 fn unknown(wanted: &str) -> Invalid {
-    let ours: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
-    let predefined: Vec<&str> = PREDEFINED.iter().map(|known| known.metric).collect();
-    let lower = wanted.to_ascii_lowercase();
-    let near = ours
+    let (namespace, name) = match wanted.rsplit_once(':') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, wanted),
+    };
+    let all: Vec<Known> = Metric::ALL
         .iter()
-        .copied()
-        .chain(AWS.iter().map(|known| known.name))
-        .find(|name| name.to_ascii_lowercase() == lower);
+        .map(|metric| known::ours(*metric))
+        .chain(AWS.iter().copied())
+        // Of AWS's namespaces, where one of them was meant.
+        .filter(|known| namespace.is_none_or(|of| known::is_aws(of) == known.namespace.is_some()))
+        .collect();
+    let distance = |known: &&Known| {
+        let (one, other) = (known.name.to_ascii_lowercase(), name.to_ascii_lowercase());
+        strsim::damerau_levenshtein(&one, &other)
+    };
+    let near = all.iter().min_by_key(distance);
+    let near = near.filter(|known| distance(known) <= known.name.len().min(name.len()) / 3);
     let reason = match (near, wanted.starts_with("SageMaker")) {
-        (Some(near), _) => format!("{wanted:?} is published as {near:?}: names are case-sensitive"),
-        (None, true) => format!(
+        (_, true) => format!(
             "{wanted:?} is no predefined metric of SageMaker; expected one of {}. For CPU take CPUUtilization (of the container, 0 to 100) or {}:CPUUtilization (0 to 100 × vCPUs)",
             PREDEFINED.map(|known| known.name).join(", "),
             known::INSTANCES
         ),
-        (None, false) => format!(
-            "{wanted:?} is unknown; expected one of ours ({}), of SageMaker's ({}, …), or Namespace:Name",
-            ours.join(", "),
-            predefined.join(", ")
+        (Some(near), _) if near.name == name => {
+            format!("{wanted:?} is not published; expected {}", full_name(near))
+        }
+        (Some(near), _) if near.name.eq_ignore_ascii_case(name) => format!(
+            "{wanted:?} is published as {:?}: names are case-sensitive",
+            full_name(near)
         ),
+        (Some(near), _) => format!("{wanted:?} is unknown; did you mean {}?", full_name(near)),
+        (None, _) => {
+            let ours: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+            format!(
+                "{wanted:?} is unknown; expected one of ours ({}), of SageMaker's ({}, …), or Namespace:Name",
+                ours.join(", "),
+                PREDEFINED.map(|known| known.metric).join(", ")
+            )
+        }
     };
     Invalid::new("metric", reason)
 }

@@ -10,6 +10,8 @@ mod iam;
 mod intent;
 mod terraform;
 
+use std::collections::HashSet;
+
 use crate::policy::Invalid;
 use crate::simulate::Configuration;
 
@@ -42,7 +44,7 @@ pub struct File {
 /// Writes a configuration whose target has its names; the first file is the one to begin with.
 ///
 /// # Errors
-/// A target without names.
+/// A target without names, or two policies, alarms or actions with one name.
 pub fn files(configuration: &Configuration, output: Output) -> Result<Vec<File>, Invalid> {
     let target = &configuration.target;
     for (field, value) in [
@@ -56,6 +58,15 @@ pub fn files(configuration: &Configuration, output: Output) -> Result<Vec<File>,
             ));
         }
     }
+    let policies = configuration.policies.iter().map(|one| &one.policy_name);
+    let alarms = configuration.alarms.iter().map(|one| &one.alarm_name);
+    let scheduled = configuration.scheduled_actions.iter();
+    once("PolicyName", policies)?;
+    once("AlarmName", alarms)?;
+    once(
+        "ScheduledActionName",
+        scheduled.map(|one| &one.scheduled_action_name),
+    )?;
     let mut files = match output {
         Output::Configuration => vec![File {
             name: "scaling.json".to_owned(),
@@ -68,6 +79,17 @@ pub fn files(configuration: &Configuration, output: Output) -> Result<Vec<File>,
     };
     files.extend(iam::file(configuration));
     Ok(files)
+}
+
+/// AWS keeps the last of two with one name.
+fn once<'c>(field: &str, names: impl Iterator<Item = &'c String>) -> Result<(), Invalid> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Invalid::new(field, format!("{name:?} is used twice")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

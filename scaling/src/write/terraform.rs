@@ -2,7 +2,7 @@
 
 use serde_json::{json, Map, Value};
 
-use super::api::{alarm, called, members, pretty, slug};
+use super::api::{alarm, called, distinct, members, pretty, slug};
 use super::{iam, File};
 use crate::simulate::Configuration;
 
@@ -17,8 +17,10 @@ pub(super) fn file(configuration: &Configuration) -> File {
         ]
         .map(|(name, attribute)| (name.to_owned(), json!(format!("{TARGET}.{attribute}}}"))))
     };
+    let of_policies = configuration.policies.iter().map(|one| &one.policy_name);
+    let of_policies = labels(of_policies);
     let mut policies = Map::new();
-    for policy in &configuration.policies {
+    for (policy, label) in configuration.policies.iter().zip(&of_policies) {
         let mut block = Map::from_iter(own());
         block.insert("name".to_owned(), text(&policy.policy_name));
         for (name, value) in members(policy).as_object().into_iter().flatten() {
@@ -31,10 +33,11 @@ pub(super) fn file(configuration: &Configuration) -> File {
                 _ => {}
             }
         }
-        policies.insert(label(&policy.policy_name), block.into());
+        policies.insert(label.clone(), block.into());
     }
     let mut alarms = Map::new();
-    for one in &configuration.alarms {
+    let of_alarms = labels(configuration.alarms.iter().map(|one| &one.alarm_name));
+    for (one, label) in configuration.alarms.iter().zip(of_alarms) {
         let mut block = Map::new();
         for (name, value) in alarm(one).as_object().into_iter().flatten() {
             let value = match name.as_str() {
@@ -49,20 +52,20 @@ pub(super) fn file(configuration: &Configuration) -> File {
             };
             block.insert(name, value);
         }
-        let actions = called(configuration, one).map(|(_, policy)| {
-            format!(
-                "${{aws_appautoscaling_policy.{}.arn}}",
-                label(&policy.policy_name)
-            )
+        let actions = called(configuration, one).filter_map(|(at, _)| {
+            let label = of_policies.get(at)?;
+            Some(format!("${{aws_appautoscaling_policy.{label}.arn}}"))
         });
         block.insert(
             "alarm_actions".to_owned(),
             actions.collect::<Vec<_>>().into(),
         );
-        alarms.insert(label(&one.alarm_name), block.into());
+        alarms.insert(label, block.into());
     }
     let mut scheduled = Map::new();
-    for action in &configuration.scheduled_actions {
+    let actions = configuration.scheduled_actions.iter();
+    let of_actions = labels(actions.clone().map(|one| &one.scheduled_action_name));
+    for (action, label) in actions.zip(of_actions) {
         let mut block = Map::from_iter(own());
         block.insert("name".to_owned(), text(&action.scheduled_action_name));
         for (name, value) in members(action).as_object().into_iter().flatten() {
@@ -78,7 +81,7 @@ pub(super) fn file(configuration: &Configuration) -> File {
                 block.insert(snake(name), translated(name, value));
             }
         }
-        scheduled.insert(label(&action.scheduled_action_name), block.into());
+        scheduled.insert(label, block.into());
     }
     let target = translated("target", &members(&configuration.target));
     let mut resources = Map::new();
@@ -98,13 +101,21 @@ pub(super) fn file(configuration: &Configuration) -> File {
     let mut document = Map::new();
     let comment = iam::comment(configuration);
     if !comment.is_empty() {
-        document.insert("//".to_owned(), text(&comment.join(" ")));
+        document.insert("//".to_owned(), text(&comment.join("; ")));
     }
     document.insert("resource".to_owned(), resources.into());
     File {
         name: "scaling.tf.json".to_owned(),
         text: pretty(&document.into()),
     }
+}
+
+/// A name that Terraform takes for each, and none twice.
+fn labels<'c>(names: impl Iterator<Item = &'c String>) -> Vec<String> {
+    let mut taken = Vec::new();
+    names
+        .map(|name| distinct(label(name), &mut taken))
+        .collect()
 }
 
 /// A name that Terraform takes.

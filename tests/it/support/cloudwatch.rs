@@ -1,10 +1,10 @@
-//! moto's CloudWatch on loopback, with the translation in front that `tests/support/cloudwatch.py`
-//! describes; read back with boto3.
+//! moto's CloudWatch and Application Auto Scaling on loopback, with the translation in front that
+//! `tests/support/cloudwatch.py` describes; read back with boto3.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use super::server::Start;
 use super::{prepared, root};
@@ -82,9 +82,44 @@ impl CloudWatch {
 
     /// Makes PutMetricData misbehave from now on.
     pub fn fault(&self, mode: &str, seconds: f64) {
-        ureq::post(format!("{}/_fault", self.url))
-            .send(format!("{{\"mode\":\"{mode}\",\"seconds\":{seconds}}}"))
+        self.tell("_fault", &json!({"mode": mode, "seconds": seconds}));
+    }
+
+    /// Makes another operation misbehave from now on.
+    pub fn fault_of(&self, operation: &str, mode: &str) {
+        self.tell("_fault", &json!({"mode": mode, "operation": operation}));
+    }
+
+    /// What an operation that moto lacks answers from now on.
+    pub fn answer(&self, operation: &str, answer: &Value) {
+        self.tell(
+            "_answer",
+            &json!({"operation": operation, "answer": answer}),
+        );
+    }
+
+    fn tell(&self, path: &str, wish: &Value) {
+        ureq::post(format!("{}/{path}", self.url))
+            .send(wish.to_string())
             .expect("the stand-in answers");
+    }
+
+    /// What boto3 is answered to calls, each with its service and operation in boto3's spelling.
+    pub fn calls(&self, calls: &[(&str, &str, Value)]) -> Vec<Value> {
+        let mut child = python("aws_call.py")
+            .args(["--endpoint", &self.url, "--region", "eu-west-1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 runs");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin
+            .write_all(json!(calls).to_string().as_bytes())
+            .expect("it reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "aws_call.py failed");
+        serde_json::from_slice(&output.stdout).expect("JSON answers")
     }
 
     /// What boto3 reads back of a namespace, one row per metric.
