@@ -48,7 +48,7 @@ pub struct Checked {
     pub samples: Option<Samples>,
 }
 
-/// Data of the last [`LOOK_BACK_MINUTES`].
+/// Data of the last quarter of an hour.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Data {

@@ -4,7 +4,7 @@
 //! document → [`difference()`] ← [`Standing`] ← [`Account::read`]; changes → [`Account::apply`].
 //!
 //! **Invariants:** nothing is ever deleted, and what the document does not name is left alone. Only
-//! [`aws`] knows the SDK; what a document and an account differ in is decided without it. Of ours,
+//! the room `aws` knows the SDK; what a document and an account differ in is decided without it. Of ours,
 //! only `scaling` is imported.
 
 mod aws;
