@@ -62,13 +62,13 @@ pub const COMPONENTS: &str = "/aws/sagemaker/InferenceComponents";
 const VARIANT: &[&str] = &["EndpointName", "VariantName"];
 const COMPONENT: &[&str] = &["InferenceComponentName"];
 const ENDPOINT: &[&str] = &["EndpointName"];
+/// Of a multi-container endpoint.
+const CONTAINER: &[&str] = &["EndpointName", "VariantName", "ContainerName"];
+/// What is published for a container of several too.
+const VARIANTS: &[&[&str]] = &[VARIANT, CONTAINER];
 /// Our own sets.
-pub const OURS: &[&[&str]] = &[
-    VARIANT,
-    &["EndpointName", "VariantName", "ContainerName"],
-    COMPONENT,
-];
-const EITHER: &[&[&str]] = &[VARIANT, COMPONENT];
+pub const OURS: &[&[&str]] = &[VARIANT, CONTAINER, COMPONENT];
+const EITHER: &[&[&str]] = &[VARIANT, COMPONENT, CONTAINER];
 
 const MEAN: &[&str] = &["Average", "Maximum", "Minimum", "SampleCount", "Sum"];
 const UTILIZATION: &[&str] = &["Average", "Maximum", "Minimum", "SampleCount"];
@@ -89,8 +89,8 @@ macro_rules! known {
 }
 
 known! {
-    REQUESTS Invocations None Nature::Total, &[VARIANT], 60, &["Sum", "SampleCount"];
-    REQUESTS InvocationsPerInstance None Nature::Load, &[VARIANT], 60, &["Sum"];
+    REQUESTS Invocations None Nature::Total, VARIANTS, 60, &["Sum", "SampleCount"];
+    REQUESTS InvocationsPerInstance None Nature::Load, VARIANTS, 60, &["Sum"];
     REQUESTS InvocationsPerCopy None Nature::Load, &[COMPONENT], 60, &["Sum"];
     REQUESTS ConcurrentRequestsPerModel Count Nature::Load, EITHER, 10, &["Maximum", "Minimum"];
     REQUESTS ConcurrentRequestsPerCopy Count Nature::Load, &[COMPONENT], 10, &["Maximum", "Minimum"];
@@ -114,11 +114,13 @@ known! {
     REQUESTS ApproximateAgeOfOldestRequest Seconds Nature::Latency, &[ENDPOINT], 60, MEAN;
     REQUESTS HasBacklogWithoutCapacity Count Nature::Other, &[ENDPOINT], 60, MEAN;
     REQUESTS ServerlessProvisionedConcurrencyUtilization None Nature::Bounded(Bound::One), &[VARIANT], 60, &["Maximum", "Average", "Minimum"];
-    INSTANCES CPUUtilization Percent Nature::Bounded(Bound::PerVcpu), &[VARIANT], 60, UTILIZATION;
+    REQUESTS ServerlessProvisionedConcurrencySpilloverInvocations Count Nature::Total, &[VARIANT], 60, MEAN;
+    REQUESTS ModelSetupTime Microseconds Nature::Latency, &[VARIANT], 60, &[];
+    INSTANCES CPUUtilization Percent Nature::Bounded(Bound::PerVcpu), VARIANTS, 60, UTILIZATION;
     INSTANCES GPUUtilization Percent Nature::Bounded(Bound::PerGpu), &[VARIANT], 60, UTILIZATION;
     INSTANCES CPUUtilizationNormalized Percent Nature::Bounded(Bound::Hundred), EITHER, 60, UTILIZATION;
     INSTANCES GPUUtilizationNormalized Percent Nature::Bounded(Bound::Hundred), EITHER, 60, UTILIZATION;
-    INSTANCES MemoryUtilization Percent Nature::Other, &[VARIANT], 60, UTILIZATION;
+    INSTANCES MemoryUtilization Percent Nature::Other, VARIANTS, 60, UTILIZATION;
     INSTANCES MemoryUtilizationNormalized Percent Nature::Other, EITHER, 60, UTILIZATION;
     INSTANCES GPUMemoryUtilization Percent Nature::Other, &[VARIANT], 60, UTILIZATION;
     INSTANCES GPUMemoryUtilizationNormalized Percent Nature::Other, EITHER, 60, UTILIZATION;

@@ -31,6 +31,9 @@ pub fn mend(documents: &mut Documents, context: &Context) -> Vec<Change> {
         let findings = lint(documents, context);
         let before = changes.len();
         for finding in &findings {
+            if changes.iter().any(|change| is_scaled(change, finding)) {
+                continue;
+            }
             if let Some(what) = one(documents, context, finding) {
                 changes.push(Change {
                     rule: finding.rule.id,
@@ -46,6 +49,25 @@ pub fn mend(documents: &mut Documents, context: &Context) -> Vec<Change> {
     changes
 }
 
+/// Rules that change a number by a factor: a second time would change it again.
+const SCALING: [&str; 4] = [
+    "unknown-predefined-metric",
+    "cpu-scale",
+    "percent-or-fraction",
+    "microseconds",
+];
+
+/// Whether a change has brought to its scale what a finding is about.
+fn is_scaled(change: &Change, finding: &Finding) -> bool {
+    let policy = |path: &str| path.split(TRACKING).next().map(str::to_owned);
+    let rule = finding.rule.id;
+    SCALING.contains(&change.rule)
+        && (change.rule == rule && change.path == finding.path
+            || change.rule == "unknown-predefined-metric"
+                && rule == "cpu-scale"
+                && policy(&change.path) == policy(&finding.path))
+}
+
 /// Mends one; gives what was done.
 fn one(documents: &mut Documents, context: &Context, finding: &Finding) -> Option<String> {
     let dimensions = own_dimensions(documents);
@@ -53,7 +75,7 @@ fn one(documents: &mut Documents, context: &Context, finding: &Finding) -> Optio
         let before = documents.alarms.len();
         documents
             .alarms
-            .retain(|item| !finding.path.starts_with(&item.path) || item.path.is_empty());
+            .retain(|item| item.path.is_empty() || !item.has(&finding.path));
         return (documents.alarms.len() < before).then(|| "left out".to_owned());
     }
     let (item, within) = place(documents, &finding.path)?;
@@ -79,6 +101,10 @@ fn one(documents: &mut Documents, context: &Context, finding: &Finding) -> Optio
         "cpu-scale" => scaled(node, context),
         "percent-or-fraction" => {
             let fraction = finding.message.contains("fraction");
+            // 1 may be all of it, or a hundredth.
+            if node.at_mut(&within)?.as_number() == Some(1.0) {
+                return None;
+            }
             let factor = if fraction { 0.01 } else { 100.0 };
             multiplied(node.at_mut(&within)?, factor)
         }
@@ -111,6 +137,9 @@ fn one(documents: &mut Documents, context: &Context, finding: &Finding) -> Optio
                 false => "notBreaching",
             };
             replaced(node, "TreatMissingData", Data::Text(wanted.to_owned()))
+        }
+        "high-resolution-alarm" if node.get("Metrics").is_some() => {
+            replaced(node.at_mut(parent)?, "Period", Data::Number(60.0))
         }
         "high-resolution-alarm" => replaced(node, "Period", Data::Number(60.0)),
         _ => None,
@@ -234,7 +263,14 @@ fn statistic(node: &mut Node, member: &str) -> Option<String> {
     };
     let wanted = *known_of(metric)?.statistics.first().unwrap_or(&"Average");
     let before = node.get(member).as_text().unwrap_or_default().to_owned();
-    node.set(member, Node::text(wanted));
+    match member {
+        // The two exclude one another.
+        "ExtendedStatistic" => {
+            node.remove(member);
+            node.set("Statistic", Node::text(wanted));
+        }
+        _ => node.set(member, Node::text(wanted)),
+    }
     Some(format!("{before} became {wanted}"))
 }
 

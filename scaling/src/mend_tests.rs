@@ -94,3 +94,60 @@ fn choices_are_left_to_the_author() {
         .get("PredefinedMetricSpecification")
         .is_some());
 }
+
+#[test]
+fn a_number_is_brought_to_its_scale_once() {
+    let cpu = |target: f64| {
+        GUIDE.replace(
+            r#""TargetValue": 50,
+      "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantUtilization"}"#,
+            &format!(
+                r#""TargetValue": {target}, "CustomizedMetricSpecification": {{
+                "MetricName": "CPUUtilization", "Namespace": "/aws/sagemaker/Endpoints", "Statistic": "Average",
+                "Dimensions": [{{"Name": "EndpointName", "Value": "demo"}}, {{"Name": "VariantName", "Value": "AllTraffic"}}]}}"#
+            ),
+        )
+    };
+    let two = Context {
+        vcpus: Some(2.0),
+        ..Context::default()
+    };
+    let target = |text: &str| {
+        let (documents, changes) = mended(text, two);
+        let target = tracking(&documents).get("TargetValue").as_number();
+        (target, changes.len())
+    };
+    assert_eq!(target(&cpu(50.0)), (Some(100.0), 1));
+    assert_eq!(target(&cpu(100.0)), (Some(100.0), 0), "50 % of two");
+    assert_eq!(target(&cpu(0.5)), (Some(100.0), 2));
+    assert_eq!(target(GUIDE), (Some(100.0), 1));
+}
+
+#[test]
+fn an_alarm_is_mended_where_it_is_wrong() {
+    let alarm = |inside: &str| {
+        format!(
+            r#"{{"AlarmName": "a", "EvaluationPeriods": 3, "Threshold": 90000, "ComparisonOperator": "GreaterThanThreshold",
+                "AlarmActions": ["arn:aws:autoscaling:eu-west-1:1:scalingPolicy:x:policyName/guard"], {inside}}}"#
+        )
+    };
+    let of = r#""MetricName": "CPUUtilization", "Namespace": "/aws/sagemaker/Endpoints",
+        "Dimensions": [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "v"}]"#;
+    let (documents, _) = mended(
+        &alarm(&format!(
+            r#"{of}, "ExtendedStatistic": "p90", "Period": 60"#
+        )),
+        Context::default(),
+    );
+    let node = &documents.alarms[0].node;
+    assert!(!node.get("ExtendedStatistic").is_some());
+    assert_eq!(node.get("Statistic").as_text(), Some("Average"));
+    let math = format!(
+        r#""Metrics": [{{"Id": "m1", "MetricStat": {{"Metric": {{{of}}}, "Period": 10, "Stat": "Average"}}, "ReturnData": true}}]"#
+    );
+    let (documents, changes) = mended(&alarm(&math), Context::default());
+    let node = &documents.alarms[0].node;
+    assert!(!node.get("Period").is_some(), "{changes:?}");
+    let query = &node.get("Metrics").list()[0];
+    assert_eq!(query.at("MetricStat.Period").as_number(), Some(60.0));
+}

@@ -252,6 +252,25 @@ fn the_study_guides_pages_are_made_by_the_tool() {
 }
 
 #[test]
+fn the_metric_math_of_the_documentation_is_written() {
+    let page = std::fs::read_to_string(root().join("docs/policies.md")).expect("a page");
+    let begin = page.find("plimsoll policy write --endpoint demo --min 2 --max 10 --target 60");
+    let command = page[begin.expect("the command")..]
+        .split("```")
+        .next()
+        .expect("its end");
+    let command = command.replacen("plimsoll", &binary().display().to_string(), 1);
+    let written = Command::new("sh")
+        .args(["-c", &command])
+        .output()
+        .expect("it runs");
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    let documents = Documents::read(&text(&written.stdout)).expect("a document");
+    let configuration = documents.configuration().expect("a configuration");
+    configuration.policies[0].rule().expect("a policy");
+}
+
+#[test]
 fn findings_are_told_to_people() {
     let judged = policy(&["lint", "docs/guide/example.json"]);
     let said = text(&judged.stdout);

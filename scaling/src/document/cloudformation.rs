@@ -154,7 +154,11 @@ fn function(name: &str, value: &Node, template: &Node) -> Node {
             }
             _ => later(String::new(), Vec::new()),
         },
-        ("Fn::GetAtt", _) => match value.list() {
+        ("Fn::GetAtt", Some(text)) => {
+            let id = text.split('.').next().unwrap_or_default();
+            later(format!("${{{text}}}"), vec![id.to_owned()])
+        }
+        ("Fn::GetAtt", None) => match value.list() {
             [id, attribute] => {
                 let (id, attribute) = (id.as_pattern(), attribute.as_pattern());
                 let (id, attribute) = (id.unwrap_or_default(), attribute.unwrap_or_default());
@@ -179,8 +183,11 @@ fn later(text: String, to: Vec<String>) -> Node {
 
 /// A parameter's default, or whatever the name will stand for.
 fn reference(id: &str, template: &Node) -> Node {
-    let default = template.get("Parameters").get(id).get("Default");
-    match default.is_some() {
+    let parameter = template.get("Parameters").get(id);
+    let default = parameter.get("Default");
+    // The default of one of these is the name of the value, in the parameter store.
+    let of_type = parameter.get("Type").as_text().unwrap_or_default();
+    match default.is_some() && !of_type.starts_with("AWS::SSM::") {
         true => default.clone(),
         false => later(format!("${{{id}}}"), vec![id.to_owned()]),
     }

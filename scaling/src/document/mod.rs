@@ -241,6 +241,15 @@ impl Item {
         action == name || named == Some(name)
     }
 
+    /// Whether a path of the document leads here, or into this.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.path.as_str());
+        rest.is_some_and(|rest| {
+            self.path.is_empty() || rest.is_empty() || rest.starts_with(['.', '['])
+        })
+    }
+
     /// What it is called: its own name, or the document's.
     #[must_use]
     pub fn name(&self) -> &str {

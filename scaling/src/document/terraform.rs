@@ -250,7 +250,10 @@ fn translated(node: &Node) -> Node {
             let mut members = Vec::new();
             for (name, node) in entries {
                 // Blocks have names of the resource's own: a query's `id` is the API's.
-                if name == "account_id" || !node.is_some() {
+                // A state has what is not set as an empty text, or as 0.
+                let is_unset = node.as_text() == Some("")
+                    || name == "datapoints_to_alarm" && node.as_number() == Some(0.0);
+                if name == "account_id" || !node.is_some() || is_unset {
                     continue;
                 }
                 let several = SEVERAL.iter().find(|(block, _)| block == name);

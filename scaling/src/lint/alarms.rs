@@ -6,14 +6,14 @@ use crate::policy::Side;
 
 use super::behaviour::threshold;
 use super::rules::{DISABLED, HIGH_RESOLUTION, MISSING_DATA, NO_ALARM, STEPS, WAKE_UP};
-use super::view::{side, Alarm, Kind, View, STEP};
+use super::view::{side, Alarm, Kind, Used, View, STEP};
 use super::Findings;
 
 pub(super) fn check(view: &View<'_>, found: &mut Findings) {
     for alarm in &view.alarms {
         for used in &alarm.used {
             threshold(used, alarm.item, found);
-            high_resolution(alarm, used.known, found);
+            high_resolution(view, alarm, used, found);
         }
         if alarm.scales {
             wake_up(alarm, found);
@@ -41,7 +41,10 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
             .collect();
         // A document of calls may have its alarm in another file.
         let is_whole = !view.documents.targets.is_empty() || !view.documents.alarms.is_empty();
-        if callers.is_empty() && is_whole {
+        // What an account says of its policies leaves their alarms out.
+        let is_described =
+            policy.item.path.contains("ScalingPolicies[") && view.documents.alarms.is_empty();
+        if callers.is_empty() && is_whole && !is_described {
             let message = format!(
                 "no alarm names {:?} in its AlarmActions",
                 policy.item.name()
@@ -80,27 +83,41 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
     }
 }
 
-/// The period of an alarm, seconds: its own, or that of its metrics.
-fn period(item: &Item) -> Option<f64> {
-    let own = item.node.get("Period").as_number();
-    own.or_else(|| {
-        let queries = item.node.get("Metrics").list().iter();
-        let periods = queries.filter_map(|query| query.at("MetricStat.Period").as_number());
-        periods.min_by(f64::total_cmp)
-    })
+/// Seconds of the datapoints that a metric of SageMaker's may have, where endpoint configurations say it.
+fn published_every(view: &View<'_>, known: &known::Known) -> f64 {
+    let configs = view.documents.endpoint_configs.iter();
+    let said = configs.filter_map(|config| {
+        let metrics = config.node.get("MetricsConfig");
+        let is_enhanced = metrics.get("EnableEnhancedMetrics").as_bool() == Some(true);
+        let every = metrics.get("MetricPublishFrequencyInSeconds").as_number();
+        every.filter(|_| known.namespace != Some(known::REQUESTS) || is_enhanced)
+    });
+    let own = known.resolution as f64;
+    match known.namespace {
+        None => own,
+        Some(_) => said.fold(own, f64::min),
+    }
 }
 
-fn high_resolution(alarm: &Alarm<'_>, known: Option<known::Known>, found: &mut Findings) {
-    let (Some(known), Some(period)) = (known, period(alarm.item)) else {
+fn high_resolution(view: &View<'_>, alarm: &Alarm<'_>, used: &Used<'_>, found: &mut Findings) {
+    let Some(known) = used.known else { return };
+    // In metric math each metric has its own period, beside its name.
+    let (path, period) = match used.id {
+        None => ("Period".to_owned(), alarm.item.node.get("Period")),
+        Some(id) => {
+            let mut queries = alarm.item.node.get("Metrics").list().iter();
+            let own = queries.find(|query| query.get("Id").as_text() == Some(id));
+            let Some(own) = own else { return };
+            (format!("{}.Period", used.path), own.at("MetricStat.Period"))
+        }
+    };
+    let Some(secs) = period.as_number() else {
         return;
     };
-    if period < known.resolution as f64 {
-        let message = format!(
-            "{period} s, and {} is written every {} s",
-            known.name, known.resolution
-        );
-        let node = alarm.item.node.get("Period");
-        found.add(HIGH_RESOLUTION, alarm.item, "Period", node, message);
+    let every = published_every(view, &known);
+    if secs < every {
+        let message = format!("{secs} s, and {} is written every {every} s", known.name);
+        found.add(HIGH_RESOLUTION, alarm.item, &path, period, message);
     }
 }
 
@@ -132,7 +149,13 @@ fn wake_up(alarm: &Alarm<'_>, found: &mut Findings) {
         found.add(WAKE_UP, alarm.item, "Threshold", threshold, message);
     }
     let points = node.get("EvaluationPeriods");
-    if let Some(count) = points.as_number().filter(|count| *count > 1.0) {
+    // An asynchronous queue is patient.
+    let is_failure = |name: Option<&str>| name == Some("NoCapacityInvocationFailures");
+    let fails = alarm
+        .used
+        .iter()
+        .any(|used| is_failure(used.name.as_text()));
+    if let Some(count) = points.as_number().filter(|count| *count > 1.0 && fails) {
         let message = format!("{count} periods in a row; expected 1: callers fail meanwhile");
         found.add(WAKE_UP, alarm.item, "EvaluationPeriods", points, message);
     }

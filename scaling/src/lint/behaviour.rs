@@ -18,6 +18,8 @@ const LEAST_MICROS: f64 = 5_000.0;
 const ALARM_SECS: u64 = 240;
 /// From this share on, in percent, a launch comes too late for a growth that is usual.
 const LEAST_CROWDED: f64 = 90.0;
+/// A target below so many percent of the machine is meant for one core.
+const LEAST_MEANT: f64 = 40.0;
 /// Below this share of what it can do an instance is idle.
 const LEAST_USED: f64 = 0.2;
 /// More launches than this one after another are many.
@@ -134,10 +136,6 @@ fn tracked(
     let is_load = known.nature == Nature::Load && known.unit == "Percent" && !is_math;
     if let Some(value) = value.filter(|value| is_load && *value >= LEAST_CROWDED) {
         head_room(item, name, value, value, target, found);
-    }
-    let is_concurrency = name.starts_with("ConcurrentRequests");
-    if is_concurrency {
-        concurrency(item, target, &path, found);
     }
 }
 
@@ -283,7 +281,7 @@ fn bounded(
         return found.add(BEYOND_BOUND, item, &path, target, message);
     }
     match units {
-        Some(units) if value <= 100.0 && units > 1.0 => {
+        Some(units) if value <= 100.0 && value / units < LEAST_MEANT => {
             let message = format!(
                 "{name} goes to {} here: {value} is {:.1} % of the machine; for {value} % expected {}",
                 100.0 * units,
@@ -337,7 +335,8 @@ fn growth(
                 rounds += 1;
             }
             let launch = view.context.launch_secs;
-            let minutes = u64::from(rounds) * (ALARM_SECS.max(cooldown as u64) + launch) / 60;
+            let a_round = cooldown.max(ALARM_SECS as f64) + launch as f64;
+            let minutes = (f64::from(rounds) * a_round / 60.0).round();
             // A fleet that is there in one round has nothing to wait for.
             if rounds <= 1 {
                 return;
@@ -410,6 +409,7 @@ fn of_target(view: &View<'_>, target: &Item, found: &mut Findings) {
         small_steps(policy, min, max, found);
     }
     no_return(view, target, min, found);
+    scheduled_zero(view, target, scalable, found);
     together(view, &policies, found);
 }
 
@@ -467,6 +467,28 @@ fn no_return(view: &View<'_>, target: &Item, min: &Node, found: &mut Findings) {
     }
 }
 
+/// Schedules that leave a real-time variant without an instance.
+fn scheduled_zero(
+    view: &View<'_>,
+    target: &Item,
+    scalable: Option<Scalable>,
+    found: &mut Findings,
+) {
+    if scalable != Some(Scalable::Instances) || view.context.is_async {
+        return;
+    }
+    for item in &view.documents.scheduled {
+        let is_own =
+            super::view::target_of(view.documents, item).is_some_and(|of| std::ptr::eq(of, target));
+        let path = "ScalableTargetAction.MinCapacity";
+        let min = item.node.at(path);
+        if is_own && min.as_number() == Some(0.0) {
+            let message = "MinCapacity 0 on a real-time variant; expected 1 or more (an asynchronous endpoint may have 0: --async)";
+            found.add(ZERO_MINIMUM, item, path, min, message);
+        }
+    }
+}
+
 fn zero(
     view: &View<'_>,
     target: &Item,
@@ -475,13 +497,21 @@ fn zero(
     policies: &[&Policy<'_>],
     found: &mut Findings,
 ) {
+    let is_wake_up = |used: &Used<'_>| {
+        let names = ["NoCapacityInvocationFailures", "HasBacklogWithoutCapacity"];
+        used.name
+            .as_text()
+            .is_some_and(|name| names.contains(&name))
+    };
+    // A percentage of nothing is nothing.
+    let adds =
+        |node: &Node| node.get("AdjustmentType").as_text() != Some("PercentChangeInCapacity");
     let wakes = policies.iter().any(|policy| {
-        matches!(policy.kind, Kind::Step { .. })
+        matches!(policy.kind, Kind::Step { node } if adds(node))
             && view.alarms.iter().any(|alarm| {
-                alarm
-                    .calls
-                    .iter()
-                    .any(|called| std::ptr::eq(*called, policy.item))
+                let mut calls = alarm.calls.iter();
+                alarm.used.iter().any(is_wake_up)
+                    && calls.any(|called| std::ptr::eq(*called, policy.item))
             })
     });
     let has_backlog = policies.iter().any(|policy| match &policy.kind {
@@ -616,7 +646,17 @@ pub(super) fn threshold(used: &Used<'_>, item: &Item, found: &mut Findings) {
     let Some(value) = threshold.as_number() else {
         return;
     };
-    if known.nature == Nature::Latency && is_micros(&known) && value < LEAST_MICROS && value > 0.0 {
+    // What metric math makes of it may be milliseconds, and a number of samples is no time.
+    if used.id.is_some() || used.stat.as_text() == Some("SampleCount") {
+        return;
+    }
+    let least = match (known.namespace, known.name) {
+        // What happens inside of one machine may take little.
+        (Some(_), "ModelLatency") | (None, "RequestLatency") => 1_000.0,
+        (None, _) => 100.0,
+        (Some(_), _) => LEAST_MICROS,
+    };
+    if known.nature == Nature::Latency && is_micros(&known) && value < least && value > 0.0 {
         let message = format!(
             "{value} µs is {} ms; for {value} ms expected {}",
             value / 1000.0,

@@ -247,3 +247,133 @@ Resources:
     let said = message(text, "resource-id", Context::default());
     assert!(said.contains("\"ecs\"; expected sagemaker"), "{said}");
 }
+
+fn ids(text: &str) -> Vec<&'static str> {
+    let worth_a_look =
+        |id: &&'static str| rule(id).is_some_and(|rule| rule.severity > Severity::Note);
+    let all = found(text, Context::default()).into_iter();
+    all.map(|(id, _)| id).filter(worth_a_look).collect()
+}
+
+fn alarm(inside: &str) -> String {
+    format!(
+        r#"{{"AlarmName": "a", "EvaluationPeriods": 2, "ComparisonOperator": "GreaterThanOrEqualToThreshold", {inside}}}"#
+    )
+}
+
+const VARIANT: &str = r#""Dimensions": [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "v"}]"#;
+
+#[test]
+fn alarms_that_are_right_are_left_alone() {
+    for inside in [
+        // Milliseconds by metric math; a number of samples; a stage that takes little.
+        &format!(
+            r#""Threshold": 150, "Metrics": [{{"Id": "m1", "ReturnData": false, "MetricStat": {{"Metric": {{"MetricName": "ModelLatency", "Namespace": "AWS/SageMaker", {VARIANT}}}, "Period": 60, "Stat": "p99"}}}}, {{"Id": "e1", "Expression": "m1/1000", "ReturnData": true}}]"#
+        ),
+        &format!(
+            r#""Threshold": 100, "MetricName": "ModelLatency", "Namespace": "AWS/SageMaker", "Statistic": "SampleCount", "Period": 60, {VARIANT}"#
+        ),
+        &format!(
+            r#""Threshold": 2000, "MetricName": "CodecLatency", "Namespace": "Plimsoll", "ExtendedStatistic": "p99", "Period": 60, {VARIANT}"#
+        ),
+        &format!(
+            r#""Threshold": 90, "MetricName": "OfferedLoad", "Namespace": "Plimsoll", "ExtendedStatistic": "p90", "Period": 10, {VARIANT}"#
+        ),
+        // AWS's list grows.
+        &format!(
+            r#""Threshold": 1, "MetricName": "TimeInBacklog", "Namespace": "AWS/SageMaker", "Statistic": "Average", "Period": 60, {VARIANT}"#
+        ),
+        r#""Threshold": 1, "MetricName": "HasBacklogWithoutCapacity", "Namespace": "AWS/SageMaker", "Statistic": "Average", "Period": 60, "Dimensions": [{"Name": "EndpointName", "Value": "e"}]"#,
+        r#""Threshold": 900, "MetricName": "Invocations", "Namespace": "AWS/SageMaker", "Statistic": "Sum", "Period": 60, "Dimensions": [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "v"}, {"Name": "ContainerName", "Value": "c"}]"#,
+    ] {
+        assert_eq!(ids(&alarm(inside)), [""; 0], "{inside}");
+    }
+}
+
+#[test]
+fn a_state_of_terraforms_has_empty_texts_for_what_is_not_set() {
+    let state = r#"{"format_version": "1.0", "values": {"root_module": {"resources": [
+        {"address": "aws_appautoscaling_target.t", "type": "aws_appautoscaling_target", "values": {
+          "service_namespace": "sagemaker", "resource_id": "endpoint/e/variant/v", "min_capacity": 2, "max_capacity": 10,
+          "scalable_dimension": "sagemaker:variant:DesiredInstanceCount", "role_arn": "x", "id": "y"}},
+        {"address": "aws_appautoscaling_policy.p", "type": "aws_appautoscaling_policy", "values": {
+          "name": "guard", "policy_type": "StepScaling", "resource_id": "endpoint/e/variant/v", "arn": "arn:x:policyName/guard",
+          "step_scaling_policy_configuration": [{"adjustment_type": "PercentChangeInCapacity", "min_adjustment_magnitude": 1,
+            "metric_aggregation_type": "", "cooldown": 60,
+            "step_adjustment": [{"metric_interval_lower_bound": "0", "metric_interval_upper_bound": "", "scaling_adjustment": 30}]}]}},
+        {"address": "aws_cloudwatch_metric_alarm.a", "type": "aws_cloudwatch_metric_alarm", "values": {
+          "alarm_name": "a", "metric_name": "OfferedLoad", "namespace": "Plimsoll", "statistic": "Average", "extended_statistic": "",
+          "unit": "", "period": 10, "evaluation_periods": 3, "datapoints_to_alarm": 0, "threshold": 90, "alarm_description": "",
+          "comparison_operator": "GreaterThanThreshold", "treat_missing_data": "notBreaching", "actions_enabled": true,
+          "dimensions": {"EndpointName": "e", "VariantName": "v"}, "alarm_actions": ["arn:x:policyName/guard"]}}]}}}"#;
+    assert_eq!(ids(state), [""; 0]);
+}
+
+#[test]
+fn what_is_known_of_one_endpoint_is_not_said_of_another() {
+    let text = format!(
+        r#"{{"Resources": {{
+          "A": {{"Type": "AWS::SageMaker::EndpointConfig", "Properties": {{"AsyncInferenceConfig": {{}},
+             "ProductionVariants": [{{"VariantName": "v", "InstanceType": "ml.t2.medium"}}]}}}},
+          "B": {{"Type": "AWS::SageMaker::EndpointConfig", "Properties": {{"MetricsConfig": {{"MetricPublishFrequencyInSeconds": 10}},
+             "ProductionVariants": [{{"VariantName": "v", "InstanceType": "ml.c5.4xlarge"}}]}}}},
+          "T": {{"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": {{"ServiceNamespace": "sagemaker",
+             "ResourceId": "endpoint/e/variant/v", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount", "MinCapacity": 1, "MaxCapacity": 4}}}},
+          "P": {{"Type": "AWS::ApplicationAutoScaling::ScalingPolicy", "Properties": {{"PolicyName": "p", "PolicyType": "TargetTrackingScaling",
+             "ScalingTargetId": {{"Ref": "T"}}, "TargetTrackingScalingPolicyConfiguration": {{"TargetValue": 800,
+               "CustomizedMetricSpecification": {{"MetricName": "CPUUtilization", "Namespace": "/aws/sagemaker/Endpoints", "Statistic": "Average", {VARIANT}}}}}}}}},
+          "Alarm": {{"Type": "AWS::CloudWatch::Alarm", "Properties": {{"EvaluationPeriods": 2, "Threshold": 1200, "Period": 10,
+             "ComparisonOperator": "GreaterThanThreshold", "MetricName": "CPUUtilization", "Namespace": "/aws/sagemaker/Endpoints", "Statistic": "Average", {VARIANT}}}}}
+        }}}}"#
+    );
+    assert_eq!(ids(&text), [""; 0]);
+}
+
+#[test]
+fn a_guard_is_no_wake_up_and_a_schedule_may_not_go_to_zero() {
+    let component = r#"{"target": {"ServiceNamespace": "sagemaker", "ResourceId": "inference-component/c",
+          "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount", "MinCapacity": 0, "MaxCapacity": 4},
+        "policies": [{"PolicyName": "guard", "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": {
+          "AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 30}]}}],
+        "alarms": [{"AlarmName": "a", "MetricName": "OfferedLoad", "Namespace": "Plimsoll", "Statistic": "Average", "Period": 10,
+          "EvaluationPeriods": 3, "Threshold": 90, "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": ["guard"],
+          "Dimensions": [{"Name": "InferenceComponentName", "Value": "c"}]}]}"#;
+    assert_eq!(ids(component), ["no-wake-up"]);
+    let night = tracking("OfferedLoad", "Plimsoll", 60.0).replacen(
+        "\"policies\"",
+        r#""scheduled_actions": [{"ScheduledActionName": "night", "Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 0}}], "policies""#,
+        1,
+    );
+    assert_eq!(ids(&night), ["zero-minimum"]);
+}
+
+#[test]
+fn one_metric_by_two_names_is_one() {
+    let policy = |name: &str, metric: &str| {
+        format!(
+            r#"{{"PolicyName": "{name}", "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": {{"TargetValue": 900, {metric}}}}}"#
+        )
+    };
+    let text = format!(
+        r#"{{"target": {{"MinCapacity": 1, "MaxCapacity": 4}}, "policies": [{}, {}]}}"#,
+        policy(
+            "a",
+            r#""PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}"#
+        ),
+        policy(
+            "b",
+            &format!(
+                r#""CustomizedMetricSpecification": {{"MetricName": "InvocationsPerInstance", "Namespace": "AWS/SageMaker", "Statistic": "Sum", {VARIANT}}}"#
+            )
+        ),
+    );
+    assert_eq!(ids(&text), ["same-metric-twice"]);
+}
+
+#[test]
+fn huge_cooldowns_are_no_accident() {
+    let text = tracking("CPUUtilization", "Plimsoll", 60.0)
+        .replace("\"ScaleOutCooldown\": 60", "\"ScaleOutCooldown\": 1e30");
+    let said = message(&text, "bounded-metric", Context::default());
+    assert!(said.contains("rounds"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! Whether the metrics that are named are there: name, namespace, dimensions, unit, statistic.
 
-use crate::catalogue::Metric;
+use crate::catalogue::{Kind, Metric};
 use crate::document::Node;
 use crate::known::{self, Known, AWS, INSTANCES};
 use crate::policy::Scalable;
@@ -9,7 +9,7 @@ use super::rules::{
     DIMENSIONS, NAMESPACE, NORMALIZED, OTEL, OTHER_ENDPOINT, PER_INSTANCE, SPARSE_MATH, UNIT,
     UNKNOWN_METRIC, WRONG_STATISTIC,
 };
-use super::view::{target_of, Kind, Used, View};
+use super::view::{self, target_of, Used, View, TRACKING};
 use super::Findings;
 
 /// Dimensions that name one machine.
@@ -26,7 +26,7 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
         statistic(used, &known, found);
     }
     for policy in &view.policies {
-        let Kind::Tracking { node, used, .. } = &policy.kind else {
+        let view::Kind::Tracking { node, used, .. } = &policy.kind else {
             continue;
         };
         for used in used {
@@ -106,7 +106,12 @@ fn unknown(used: &Used<'_>, found: &mut Findings) {
                 .iter()
                 .filter(|known| known.namespace == Some(namespace));
             let names: Vec<&str> = names.map(|known| known.name).collect();
-            return misspelt(used, name, &names, found);
+            // The list is not all of AWS's: only a policy needs one that is known.
+            let is_near = names.iter().any(|known| known.eq_ignore_ascii_case(name));
+            if is_near || used.path.starts_with(TRACKING) {
+                misspelt(used, name, &names, found);
+            }
+            return;
         }
         // Another service's.
         return;
@@ -202,12 +207,29 @@ fn unit(used: &Used<'_>, known: &Known, found: &mut Findings) {
     }
 }
 
+/// Whether it is a statistic of a distribution: `p99`, `tm90`, `TM(10%:90%)`, `IQM`.
+fn is_extended(stat: &str) -> bool {
+    let lower = stat.to_ascii_lowercase();
+    let kinds = ["pr", "tm", "wm", "tc", "ts", "p"];
+    let rest = kinds.iter().find_map(|kind| lower.strip_prefix(kind));
+    lower == "iqm"
+        || rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '('))
+}
+
 fn statistic(used: &Used<'_>, known: &Known, found: &mut Findings) {
     let Some(stat) = used.stat.as_text() else {
         return;
     };
-    let is_math_count = used.id.is_some() && stat == "SampleCount";
-    if known.statistics.is_empty() || known.statistics.contains(&stat) || is_math_count {
+    // Metric math divides sums by counts.
+    let is_ten_seconds = known.namespace.is_some() && known.resolution < 60;
+    let is_math = used.id.is_some() && matches!(stat, "SampleCount" | "Sum") && !is_ten_seconds;
+    // Ours leave as values and counts, but for levels and counters.
+    let is_raw = known.namespace.is_none()
+        && Metric::ALL.iter().any(|metric| {
+            metric.name() == known.name && !matches!(metric.kind(), Kind::Level | Kind::Counter)
+        });
+    let is_known = known.statistics.is_empty() || known.statistics.contains(&stat);
+    if is_known || is_math || is_raw && is_extended(stat) {
         return;
     }
     let message = format!(
@@ -215,14 +237,12 @@ fn statistic(used: &Used<'_>, known: &Known, found: &mut Findings) {
         known.name,
         known.statistics.join(" or ")
     );
-    let path = inside(
-        used,
-        if used.id.is_some() {
-            "Stat"
-        } else {
-            "Statistic"
-        },
-    );
+    let member = match used.id {
+        Some(_) => "Stat",
+        None if used.node.get("ExtendedStatistic").is_some() => "ExtendedStatistic",
+        None => "Statistic",
+    };
+    let path = inside(used, member);
     found.add(WRONG_STATISTIC, used.item, &path, used.stat, message);
 }
 
@@ -295,7 +315,7 @@ fn sparse(customized: &Node, used: &[Used<'_>], found: &mut Findings) {
             let has_gaps = known.namespace == Some(known::REQUESTS)
                 || Metric::ALL.iter().any(|metric| {
                     metric.name() == known.name
-                        && metric.kind() == crate::catalogue::Kind::Distribution
+                        && metric.kind() == Kind::Distribution
                         && known.namespace.is_none()
                 });
             let named = words(expression).any(|word| word == id);

@@ -108,7 +108,7 @@ impl Findings {
     fn has(&self, rule: &'static Rule, item: &Item) -> bool {
         self.0
             .iter()
-            .any(|one| one.rule == rule && one.path.starts_with(&item.path))
+            .any(|one| one.rule == rule && item.has(&one.path))
     }
 }
 

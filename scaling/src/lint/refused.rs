@@ -52,6 +52,9 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
     }
     same_metric(view, found);
     for item in &view.documents.endpoint_configs {
+        // Of several variants nobody knows which one is scaled.
+        let is_one = view.documents.endpoint_configs.len() == 1
+            && item.node.get("ProductionVariants").list().len() == 1;
         for (at, variant) in item
             .node
             .get("ProductionVariants")
@@ -63,7 +66,7 @@ pub(super) fn check(view: &View<'_>, found: &mut Findings) {
             let is_burstable = instance
                 .as_text()
                 .is_some_and(|of| of.starts_with("ml.t2."));
-            if is_burstable && !view.documents.targets.is_empty() {
+            if is_burstable && !view.documents.targets.is_empty() && is_one {
                 let message = format!(
                     "{} cannot be scaled automatically",
                     instance.as_text().unwrap_or_default()
@@ -372,16 +375,27 @@ fn schedule(view: &View<'_>, item: &Item, found: &mut Findings) {
 fn same_metric(view: &View<'_>, found: &mut Findings) {
     let key = |policy: &Policy<'_>| -> Option<String> {
         let Kind::Tracking {
-            node, predefined, ..
+            node,
+            predefined,
+            used,
         } = &policy.kind
         else {
             return None;
         };
         let customized = node.get("CustomizedMetricSpecification");
-        let metric = match predefined.as_text() {
-            Some(name) => name.to_owned(),
-            None if customized.is_some() => customized.to_json().to_string(),
-            None => return None,
+        let known = PREDEFINED
+            .iter()
+            .find(|known| Some(known.name) == predefined.as_text());
+        // A predefined metric is one of CloudWatch's too.
+        let metric = match (known, used.as_slice()) {
+            (Some(known), _) => format!("AWS/SageMaker {}", known.metric),
+            (None, [one]) if one.id.is_none() => format!(
+                "{} {}",
+                one.namespace.as_pattern().unwrap_or_default(),
+                one.name.as_pattern().unwrap_or_default()
+            ),
+            (None, _) if customized.is_some() => customized.to_json().to_string(),
+            (None, _) => predefined.as_text()?.to_owned(),
         };
         let target = match policy.target {
             Some(target) => target.path.clone(),

@@ -133,14 +133,19 @@ impl<'d> View<'d> {
         });
         let alarms = alarms.filter(Alarm::is_of_scaling);
         let mut context = *context;
-        let instance = documents
-            .endpoint_configs
+        // Of several kinds of endpoint nobody knows which one a policy is for.
+        let configs = &documents.endpoint_configs;
+        let mut types: Vec<&str> = configs
             .iter()
             .flat_map(|config| config.node.get("ProductionVariants").list())
-            .find_map(|variant| variant.get("InstanceType").as_text());
-        context.vcpus = context.vcpus.or_else(|| instance.and_then(vcpus));
+            .filter_map(|variant| variant.get("InstanceType").as_text())
+            .collect();
+        types.dedup();
+        if let [one] = types[..] {
+            context.vcpus = context.vcpus.or_else(|| vcpus(one));
+        }
         let is_async = |config: &Item| config.node.get("AsyncInferenceConfig").is_some();
-        context.is_async |= documents.endpoint_configs.iter().any(is_async);
+        context.is_async |= !configs.is_empty() && configs.iter().all(is_async);
         Self {
             documents,
             context,

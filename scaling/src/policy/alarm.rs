@@ -140,6 +140,12 @@ impl MetricAlarm {
                 let of_metric = query.metric_stat.as_ref().and_then(|stat| stat.period);
                 of_metric.or(query.period)
             });
+            if self.period.is_some() {
+                return Err(Invalid::new(
+                    "Period",
+                    "is beside Metrics, which have periods of their own; expected none",
+                ));
+            }
             // Alarms on expressions have one period for all.
             let period = periods.next().ok_or_else(|| {
                 Invalid::new(
