@@ -282,7 +282,7 @@ fn what_contradicts_itself_is_refused_with_the_field() {
         ("/target/MinCapacity".to_owned(), json!(30), "load.target.MinCapacity: 30 is more than MaxCapacity, which is 20"),
         (format!("{tracking}/CustomizedMetricSpecification/MetricName"), json!("OfferdLoad"), "Average of \"OfferdLoad\" in \"Plimsoll\" is not simulated; expected"),
         (format!("{tracking}/CustomizedMetricSpecification/Namespace"), json!("AWS/SageMaker"), "\"OfferedLoad\" in \"AWS/SageMaker\" is not simulated"),
-        ("/policies/0/PolicyType".to_owned(), json!("Simple"), "policy: unknown variant `Simple`"),
+        ("/policies/0/PolicyType".to_owned(), json!("Simple"), "policies[0].PolicyType: unknown variant `Simple`"),
         ("/policies/0/PolicyType".to_owned(), json!("StepScaling"), "StepScalingPolicyConfiguration"),
     ];
     for (pointer, value, expected) in cases {
