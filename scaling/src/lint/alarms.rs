@@ -4,8 +4,8 @@ use crate::document::Item;
 use crate::known;
 use crate::policy::Side;
 
-use super::behaviour::threshold;
 use super::rules::{DISABLED, HIGH_RESOLUTION, MISSING_DATA, NO_ALARM, STEPS, WAKE_UP};
+use super::tracking::threshold;
 use super::view::{side, Alarm, Kind, Used, View, STEP};
 use super::Findings;
 
@@ -123,13 +123,7 @@ fn high_resolution(view: &View<'_>, alarm: &Alarm<'_>, used: &Used<'_>, found: &
 
 fn wake_up(alarm: &Alarm<'_>, found: &mut Findings) {
     let node = &alarm.item.node;
-    let names = ["NoCapacityInvocationFailures", "HasBacklogWithoutCapacity"];
-    let is_wake_up = |name: Option<&str>| name.is_some_and(|name| names.contains(&name));
-    if !alarm
-        .used
-        .iter()
-        .any(|used| is_wake_up(used.name.as_text()))
-    {
+    if !alarm.used.iter().any(Used::is_wake_up) {
         return;
     }
     let threshold = node.get("Threshold");

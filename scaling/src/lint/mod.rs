@@ -3,11 +3,12 @@
 //! What only the deployment knows is not judged.
 
 mod alarms;
-mod behaviour;
 mod containers;
 mod metrics;
 mod refused;
 mod rules;
+mod target;
+mod tracking;
 mod view;
 
 use crate::document::{Documents, Item, Node};
@@ -64,7 +65,8 @@ pub fn lint(documents: &Documents, context: &Context) -> Vec<Finding> {
     let view = view::View::new(documents, context);
     refused::check(&view, &mut found);
     metrics::check(&view, &mut found);
-    behaviour::check(&view, &mut found);
+    tracking::check(&view, &mut found);
+    target::check(&view, &mut found);
     alarms::check(&view, &mut found);
     containers::check(&view, &mut found);
     let mut all = found.0;

@@ -26,6 +26,14 @@ pub(super) struct Used<'d> {
 }
 
 impl Used<'_> {
+    /// Whether it tells that something waits for the first unit of capacity.
+    pub(super) fn is_wake_up(&self) -> bool {
+        let names = ["NoCapacityInvocationFailures", "HasBacklogWithoutCapacity"];
+        self.name
+            .as_text()
+            .is_some_and(|name| names.contains(&name))
+    }
+
     /// Names of its dimensions, in order; none where they are not known.
     pub(super) fn dimension_names(&self) -> Vec<&str> {
         let names = self.dimensions.list().iter();

@@ -7,6 +7,7 @@
 //! Source: API service models of Application Auto Scaling (2016-02-06) and CloudWatch (2010-08-01).
 
 mod alarm;
+mod cron;
 mod metric;
 mod schedule;
 mod step;
