@@ -16,26 +16,34 @@ use crate::Result;
 
 /// The word that makes this program run the model in a loop.
 pub(crate) const WORD: &str = "run-bare";
-/// Runs between two looks at the clock.
-const BLOCK: u32 = 256;
+/// Most runs between two looks at the clock.
+const MOST_IN_A_BLOCK: u32 = 256;
+/// Longest time before measuring.
+const WARM_UP: Duration = Duration::from_millis(200);
 
-/// Runs for a while and prints runs per CPU-second. Words: library, model, seconds.
+/// Runs for a while and prints runs per CPU-second. Words: library, model, size of its
+/// free axes, seconds.
 pub(crate) fn measure(words: &[String]) -> Result<()> {
-    let [library, model, seconds] = words else {
-        return Err(format!("{WORD} LIBRARY MODEL SECONDS").into());
+    let [library, model, free_axis, seconds] = words else {
+        return Err(format!("{WORD} LIBRARY MODEL FREE-AXIS SECONDS").into());
     };
     let time = Duration::try_from_secs_f64(seconds.parse()?)?;
-    let bare = Bare::open(library, model)?;
-    for _ in 0..10 * BLOCK {
+    let bare = Bare::open(library, model, free_axis.parse()?)?;
+    // The first runs fill caches and arenas, and tell how many lie between two looks at the clock.
+    let warm = Instant::now();
+    let mut warmed = 0u32;
+    while warmed < 3 || warmed < 10 * MOST_IN_A_BLOCK && warm.elapsed() < WARM_UP {
         bare.run()?;
+        warmed += 1;
     }
+    let block = (warmed / 100).clamp(1, MOST_IN_A_BLOCK);
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut runs = 0u64;
     while start.elapsed() < time {
-        for _ in 0..BLOCK {
+        for _ in 0..block {
             bare.run()?;
         }
-        runs += u64::from(BLOCK);
+        runs += u64::from(block);
     }
     println!("{}", runs as f64 / (cpu_seconds() - cpu));
     Ok(())
@@ -49,21 +57,29 @@ fn open(environment: &Environment, model: &str) -> ort::Result<Session> {
         .commit_from_file(model)
 }
 
-/// Name and one row of values for each port; only what the benched models have.
-fn ports(outlets: &[Outlet]) -> Result<(Vec<CString>, Vec<DynValue>)> {
+/// Name and one row of values for each port; only what the benched models have. The first axis is 1
+/// where it is free, every other free one `free_axis`.
+fn ports(outlets: &[Outlet], free_axis: i64) -> Result<(Vec<CString>, Vec<DynValue>)> {
     let mut names = Vec::new();
     let mut values = Vec::new();
     for outlet in outlets {
         let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
             return Err(format!("port {} is not a tensor", outlet.name()).into());
         };
-        let shape: Vec<i64> = shape.iter().map(|size| (*size).max(1)).collect();
+        let sizes = shape.iter().enumerate();
+        let shape: Vec<i64> = sizes
+            .map(|(axis, size)| match (*size, axis) {
+                (0.., _) => *size,
+                (_, 0) => 1,
+                (_, _) => free_axis,
+            })
+            .collect();
         let length = shape.iter().product::<i64>() as usize;
         values.push(match ty {
             TensorElementType::Float32 => {
                 Tensor::from_array((shape, vec![5.0f32; length]))?.into_dyn()
             }
-            TensorElementType::Int64 => Tensor::from_array((shape, vec![5i64; length]))?.into_dyn(),
+            TensorElementType::Int64 => Tensor::from_array((shape, vec![1i64; length]))?.into_dyn(),
             other => return Err(format!("port {} is {other}", outlet.name()).into()),
         });
         names.push(CString::new(outlet.name())?);
@@ -88,11 +104,11 @@ struct Lists {
 }
 
 impl Bare {
-    pub(crate) fn open(library: &str, model: &str) -> Result<Self> {
+    pub(crate) fn open(library: &str, model: &str, free_axis: i64) -> Result<Self> {
         let environment = ort::init_from(library)?.with_telemetry(false).build()?;
         let session = open(&environment, model)?;
-        let inputs = ports(session.inputs())?;
-        let outputs = ports(session.outputs())?;
+        let inputs = ports(session.inputs(), free_axis)?;
+        let outputs = ports(session.outputs(), free_axis)?;
         // Names and values live on the heap: moving their lists does not move them.
         let lists = Lists {
             input_names: inputs.0.iter().map(|name| name.as_ptr()).collect(),

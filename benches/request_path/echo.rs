@@ -27,11 +27,11 @@ thread_local! {
 }
 
 /// Serves until killed; prints its port first. Words: the file with the reply's body; then, to run
-/// a model for each request, library and model.
+/// a model for each request, library, model and free axis.
 pub(crate) fn serve(words: &[String]) -> Result<()> {
     let body = Bytes::from(std::fs::read(words.first().ok_or("no reply given")?)?);
-    if let [_, library, model] = words {
-        let bare = Bare::open(library, model)?;
+    if let [_, library, model, free_axis] = words {
+        let bare = Bare::open(library, model, free_axis.parse()?)?;
         bare.run()?;
         MODEL.with(|model| model.set(bare).ok());
     }

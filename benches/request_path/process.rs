@@ -23,7 +23,7 @@ pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply, model: bool) -> 
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if model {
-        command.arg(setup.library()).arg(setup.model());
+        describe_model(&mut command, setup);
     }
     let mut process = cores.serving(|| Ok(command.spawn()?))?;
     let output = process.stdout.take().ok_or("the echo has no output")?;
@@ -39,10 +39,7 @@ pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply, model: bool) -> 
 /// Runs the model in a process of its own for `time`: runs per CPU-second.
 pub(crate) fn bare_onnx_runtime(setup: &Setup, cores: &Cores, time: Duration) -> Result<f64> {
     let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg(bare::WORD)
-        .arg(setup.library())
-        .arg(setup.model());
+    describe_model(command.arg(bare::WORD), setup);
     command
         .arg(time.as_secs_f64().to_string())
         .stdin(Stdio::null());
@@ -52,4 +49,12 @@ pub(crate) fn bare_onnx_runtime(setup: &Setup, cores: &Cores, time: Duration) ->
     let last = said.lines().last().unwrap_or_default();
     last.parse()
         .map_err(|_| format!("bare ONNX Runtime did not run: {last}").into())
+}
+
+/// What [`bare::Bare::open`] takes, as words.
+fn describe_model(command: &mut Command, setup: &Setup) {
+    command
+        .arg(setup.library())
+        .arg(setup.file())
+        .arg(setup.model().free_axis.to_string());
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use benches::server;
 
+use crate::cases::{self, Model};
 use crate::Result;
 
 /// The command line.
 pub(crate) struct Options {
     quick: bool,
     binary: Option<PathBuf>,
+    models: Vec<&'static Model>,
 }
 
 impl Options {
@@ -20,6 +22,7 @@ impl Options {
         let mut options = Self {
             quick: false,
             binary: None,
+            models: Vec::new(),
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -30,39 +33,43 @@ impl Options {
                 "--binary" => {
                     options.binary = Some(words.next().ok_or("--binary wants a path")?.into());
                 }
-                other => {
-                    return Err(format!(
-                        "unknown option \"{other}\", expected --quick or --binary PATH"
-                    )
-                    .into());
-                }
+                other => options.models.push(cases::named(other)?),
             }
         }
+        if options.models.is_empty() {
+            options.models = cases::MODELS.iter().collect();
+        }
         Ok(options)
+    }
+
+    /// The models that were named, or all.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &'static Model> + '_ {
+        self.models.iter().copied()
     }
 
     /// Length of a measured interval at saturation, and of one over a single connection.
     pub(crate) fn seconds(&self) -> (Duration, Duration) {
         let ms = |long, short| (Duration::from_millis(long), Duration::from_millis(short));
         if self.quick {
-            ms(400, 100)
+            ms(150, 50)
         } else {
-            ms(2000, 500)
+            ms(700, 200)
         }
     }
 }
 
 pub(crate) struct Setup {
     binary: PathBuf,
-    model: PathBuf,
+    model: &'static Model,
+    file: PathBuf,
     library: PathBuf,
     scratch: tempfile::TempDir,
 }
 
 impl Setup {
     /// Finds or builds everything, and lays the model out as SageMaker does.
-    pub(crate) fn find(options: &Options) -> Result<Self> {
-        let model = server::model("digits")?;
+    pub(crate) fn find(options: &Options, model: &'static Model) -> Result<Self> {
+        let file = server::model(model.name)?;
         let library = server::library()?;
         let binary = match &options.binary {
             Some(path) => path.clone(),
@@ -70,17 +77,22 @@ impl Setup {
         };
         let scratch = tempfile::tempdir()?;
         std::fs::create_dir(scratch.path().join("model"))?;
-        std::fs::copy(&model, scratch.path().join("model/model.onnx"))?;
+        std::fs::copy(&file, scratch.path().join("model/model.onnx"))?;
         Ok(Self {
             binary,
             model,
+            file,
             library,
             scratch,
         })
     }
 
-    pub(crate) fn model(&self) -> &Path {
-        &self.model
+    pub(crate) fn model(&self) -> &'static Model {
+        self.model
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     pub(crate) fn library(&self) -> &Path {
@@ -94,7 +106,9 @@ impl Setup {
             library: &self.library,
             base_dir: self.base_dir(),
             log: self.scratch.path().join("plimsoll.log"),
-            environment: Vec::new(),
+            environment: (self.model.environment.iter())
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         }
     }
 
@@ -114,12 +128,15 @@ impl Setup {
         let version = Command::new(&self.binary).arg("--version").output();
         let version = version.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
         format!(
-            "{} ({:.1} MB), ONNX Runtime library of {:.1} MB, one intra-op thread",
+            "{} ({:.1} MB){}, ONNX Runtime library of {:.1} MB, one intra-op thread",
             version
                 .ok()
                 .filter(|text| !text.is_empty())
                 .unwrap_or_else(|| "plimsoll".into()),
             size(&self.binary),
+            (self.model.environment.iter())
+                .map(|(name, value)| format!(", {name}={value}"))
+                .collect::<String>(),
             size(&self.library),
         )
     }

@@ -43,11 +43,24 @@ impl Child {
         self.port
     }
 
-    /// User and system time of all its threads so far.
+    /// CPU time of all its threads so far, seconds: to the nanosecond where the kernel keeps it
+    /// (`/proc/PID/task/*/schedstat`), otherwise to its clock tick. Threads that have ended are not in it.
     ///
     /// # Errors
     /// The process is gone.
     pub fn cpu_seconds(&self) -> Result<f64> {
+        let mut total = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+                return self.ticked_cpu_seconds();
+            };
+            let first = text.split_whitespace().next();
+            total += first.ok_or("unreadable /proc schedstat")?.parse::<u64>()?;
+        }
+        Ok(total as f64 / 1e9)
+    }
+
+    fn ticked_cpu_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         // The name, in brackets, may hold anything; after it `utime` and `stime` are 12th and 13th.
         let (_, rest) = stat.rsplit_once(')').ok_or("unreadable /proc stat")?;

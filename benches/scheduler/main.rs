@@ -1,0 +1,280 @@
+//! The scheduler: what more threads, shared runs, overload and long runs cost or bring.
+//!
+//! Whatever is compared runs in pairs, one after the other in each of several short rounds, and the
+//! median of the rounds' ratios is what a target is held against: a machine that is shared gets
+//! slower and faster, both sides of a pair feel it.
+#![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
+
+mod servers;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use benches::cores::Cores;
+use benches::figures::{count, median, spread};
+use benches::target::{self, Wanted};
+use benches::Result;
+use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request};
+use tokio::runtime::Runtime;
+
+use servers::{Files, Options, Server};
+
+/// Pairs of one comparison.
+const ROUNDS: usize = 9;
+/// Arrivals of an overload, as a multiple of what the server can do.
+const OVERLOADS: [f64; 3] = [1.5, 3.0, 5.0];
+/// More than may wait for a slot: past capacity some must be refused.
+const TOO_MANY: usize = 512;
+/// Looks at `/ping` a second.
+const PINGS: f64 = 100.0;
+
+/// A part of this bench: its name, and what measures it.
+type Part = (&'static str, fn(&Bench) -> Result<()>);
+
+const PARTS: [Part; 4] = [
+    ("threads", threads),
+    ("batching", batching),
+    ("overload", overload),
+    ("ping", ping),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match bench(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("scheduler: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every part needs.
+struct Bench {
+    files: Files,
+    cores: Cores,
+    runtime: Runtime,
+    /// Length of one measured interval.
+    interval: Duration,
+}
+
+fn bench(words: &[String]) -> Result<()> {
+    let options = Options::parse(words, &PARTS.map(|part| part.0))?;
+    let cores = Cores::choose()?;
+    cores.take_load_core()?;
+    println!("scheduler: {}", cores.describe());
+    let bench = Bench {
+        files: Files::find(&options)?,
+        cores,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        interval: options.interval,
+    };
+    for (name, part) in PARTS {
+        if options.wants(name) {
+            println!();
+            println!("{name}");
+            part(&bench)?;
+        }
+    }
+    Ok(())
+}
+
+impl Bench {
+    fn closed(&self, request: &Request, connections: usize, longer: u32) -> Result<Report> {
+        let load = closed_loop(request, limits(connections), longer * self.interval);
+        all_well(self.runtime.block_on(load)?)
+    }
+
+    /// Replies per CPU-second of the server at saturation.
+    fn per_cpu_second(&self, server: &Server, connections: usize) -> Result<f64> {
+        let before = server.child.cpu_seconds()?;
+        let report = self.closed(&server.request, connections, server.longer())?;
+        Ok(report.answered as f64 / (server.child.cpu_seconds()? - before))
+    }
+
+    /// `measure` on both servers in each round; the second's value over the first's.
+    fn ratios(
+        &self,
+        pair: [&Server; 2],
+        measure: impl Fn(&Server) -> Result<f64>,
+    ) -> Result<Vec<f64>> {
+        let [base, other] = pair;
+        // Outside the figures: caches, arenas, connections.
+        measure(base)?;
+        measure(other)?;
+        (0..ROUNDS)
+            .map(|_| {
+                let base = measure(base)?;
+                Ok(measure(other)? / base)
+            })
+            .collect()
+    }
+}
+
+/// Two cores against one: does a reply cost more CPU time where threads share the work?
+fn threads(bench: &Bench) -> Result<()> {
+    for model in ["digits", "magika"] {
+        let one = bench
+            .cores
+            .serving(|| Server::start(&bench.files, model, &[]))?;
+        let two = bench
+            .cores
+            .on_both(|| Server::start(&bench.files, model, &[]))?;
+        for connections in [2, 64] {
+            let ratios = bench.ratios([&one, &two], |server| {
+                bench.per_cpu_second(server, connections)
+            })?;
+            say(
+                &format!(
+                    "{model}, {connections} connections, replies per CPU-second on two cores over one"
+                ),
+                &ratios,
+                Wanted::AtLeast(0.9),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Requests that share runs against one run each.
+fn batching(bench: &Bench) -> Result<()> {
+    for model in ["boosted", "digits", "churn", "minilm", "magika", "resnet50"] {
+        let start = |batching| {
+            let settings = [("PLIMSOLL_BATCHING", batching)];
+            bench
+                .cores
+                .serving(|| Server::start(&bench.files, model, &settings))
+        };
+        let (off, auto) = (start("off")?, start("auto")?);
+        let ratios = bench.ratios([&off, &auto], |server| bench.per_cpu_second(server, 64))?;
+        let least = if model == "boosted" { 4.0 } else { 0.97 };
+        say(
+            &format!("{model}, 64 connections, replies per CPU-second batched over not"),
+            &ratios,
+            Wanted::AtLeast(least),
+        );
+        if model != "boosted" {
+            continue;
+        }
+        let alone = |server: &Server| Ok(bench.closed(&server.request, 1, 1)?.latency_us.p50);
+        say(
+            &format!("{model}, one connection, p50 batched over not"),
+            &bench.ratios([&off, &auto], alone)?,
+            Wanted::AtMost(1.05),
+        );
+    }
+    Ok(())
+}
+
+/// Up to five times as many arrivals as the server can do: what is still answered with 200, as a
+/// share of what it answers at its best.
+fn overload(bench: &Bench) -> Result<()> {
+    for model in ["boosted", "minilm"] {
+        let settings = [("PLIMSOLL_BATCHING", "off")];
+        let server = bench
+            .cores
+            .serving(|| Server::start(&bench.files, model, &settings))?;
+        let peak = || -> Result<f64> {
+            let report = bench.closed(&server.request, 16, server.longer())?;
+            Ok(report.achieved_rate)
+        };
+        peak()?;
+        let resident = server.resident_mb()?;
+        for times in OVERLOADS {
+            let mut shares = Vec::new();
+            for _ in 0..ROUNDS {
+                let before = peak()?;
+                let arrivals = Arrivals::Constant {
+                    rate: times * before,
+                };
+                let time = 2 * server.longer() * bench.interval;
+                let load = open_loop(&server.request, arrivals, limits(TOO_MANY), time);
+                let report = bench.runtime.block_on(load)?;
+                let good = report.statuses.get(&200).copied().unwrap_or(0) as f64;
+                shares.push(good / report.seconds / ((before + peak()?) / 2.0));
+            }
+            say(
+                &format!("{model}, {times} times the arrivals, goodput over its peak"),
+                &shares,
+                Wanted::AtLeast(0.95),
+            );
+        }
+        println!(
+            "  {model}: resident {:.0} MB before, {:.0} MB after",
+            resident,
+            server.resident_mb()?
+        );
+    }
+    // A model of microseconds runs on the thread that reads: what is too much waits in the sockets.
+    let server = bench
+        .cores
+        .serving(|| Server::start(&bench.files, "digits", &[]))?;
+    let rate = |connections| -> Result<f64> {
+        Ok(bench.closed(&server.request, connections, 1)?.achieved_rate)
+    };
+    rate(32)?;
+    let shares: Result<Vec<f64>> = (0..ROUNDS)
+        .map(|_| {
+            let few = rate(32)?;
+            Ok(rate(TOO_MANY)? / few)
+        })
+        .collect();
+    say(
+        &format!("digits, {TOO_MANY} connections over 32, replies a second"),
+        &shares?,
+        Wanted::AtLeast(0.8),
+    );
+    Ok(())
+}
+
+/// `/ping` while every worker runs a model of some 90 ms.
+fn ping(bench: &Bench) -> Result<()> {
+    let server = bench
+        .cores
+        .on_both(|| Server::start(&bench.files, "resnet50", &[]))?;
+    let time = 8 * bench.interval;
+    let (request, ping) = (&server.request, server.get("/ping")?);
+    let arrivals = Arrivals::Constant { rate: PINGS };
+    let (load, pings) = bench.runtime.block_on(async {
+        tokio::join!(
+            closed_loop(request, limits(8), time),
+            open_loop(&ping, arrivals, limits(4), time)
+        )
+    });
+    let (load, pings) = (all_well(load?)?, all_well(pings?)?);
+    println!(
+        "  resnet50: {} runs a second; /ping p50 {:.2} ms",
+        count(load.achieved_rate),
+        pings.latency_us.p50 / 1e3
+    );
+    target::say(
+        "resnet50 on every worker, p99 of /ping in ms",
+        pings.latency_us.p99 / 1e3,
+        Wanted::AtMost(10.0),
+    );
+    Ok(())
+}
+
+fn limits(connections: usize) -> Limits {
+    Limits {
+        connections,
+        timeout: Duration::from_secs(30),
+    }
+}
+
+fn all_well(report: Report) -> Result<Report> {
+    if report.all_well() {
+        return Ok(report);
+    }
+    Err(report
+        .first_trouble
+        .unwrap_or_else(|| "nothing was answered".to_owned())
+        .into())
+}
+
+fn say(name: &str, ratios: &[f64], wanted: Wanted) {
+    println!("  {}", spread(ratios, |ratio| format!("{ratio:.2}")));
+    target::say(name, median(ratios.iter().copied()), wanted);
+}
