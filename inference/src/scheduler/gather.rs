@@ -11,7 +11,7 @@
 //! or no slot is free, handed to the queue. Nobody is forgotten.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,33 @@ const PROBE_EVERY: u32 = 16;
 /// this thread does not wait.
 const LEAD_FOR: Duration = Duration::from_millis(1);
 
-/// The requests of this wake-up.
+/// HTTP threads that gather apart; of more, some gather together, which is as right and slower.
+const PLACES: usize = 32;
+
+static NEXT_PLACE: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static PLACE: usize = NEXT_PLACE.fetch_add(1, Relaxed) % PLACES;
+}
+
+/// A gathering for each HTTP thread: who joined another thread's would wait for that thread's turn,
+/// and be woken by it.
 #[derive(Default)]
-pub(super) struct Gathering {
+pub(super) struct Gatherings {
+    places: [Gathering; PLACES],
+}
+
+impl Gatherings {
+    /// This thread's.
+    fn own(&self) -> &Gathering {
+        &self.places[PLACE.with(|place| *place)]
+    }
+}
+
+/// The requests of one wake-up of one thread. Threads do not share its cache lines.
+#[derive(Default)]
+#[repr(align(128))]
+struct Gathering {
     waiting: Mutex<VecDeque<Job>>,
     /// Whether a leader waits for others right now.
     open: AtomicBool,
@@ -81,13 +105,14 @@ impl Gathering {
 /// The one who runs the others. Dropped before it has led, it hands them over.
 struct Leader<'a> {
     shared: &'a Shared,
+    gathering: &'a Gathering,
     led: bool,
 }
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
         if !self.led {
-            for job in self.shared.gathering.take() {
+            for job in self.gathering.take() {
                 self.shared.hand_over(job);
             }
         }
@@ -102,10 +127,11 @@ impl Scheduler {
         allowance: Allowance,
     ) -> Result<Ran, SubmitError> {
         let shared = &*self.shared;
-        if !shared.gathering.is_worth_a_yield() {
+        let gathering = shared.gatherings.own();
+        if !gathering.is_worth_a_yield() {
             if let Some(mut engine) = shared.free_slot() {
                 shared.metrics.queue_latency.record(0.0);
-                let is_crowded = shared.gathering.is_crowded(1);
+                let is_crowded = gathering.is_crowded(1);
                 let start = Start::here(request.queued, is_crowded);
                 let (ran, ended) = shared.run_request(&mut **engine, &request, start);
                 shared.was_busy(start.at, ended);
@@ -115,11 +141,16 @@ impl Scheduler {
         }
         let deadline = request.deadline;
         let (job, answer) = Job::new(request);
-        if shared.gathering.join(job) {
-            let mut leader = Leader { shared, led: false };
+        if gathering.join(job) {
+            let mut leader = Leader {
+                shared,
+                gathering,
+                led: false,
+            };
+            // Another thread may go on from here, with those who gathered on this one.
             tokio::task::yield_now().await;
             leader.led = true;
-            shared.lead();
+            shared.lead(gathering);
         }
         // Ready at once, but for those who were handed to the queue.
         match tokio::time::timeout_at(deadline.into(), answer).await {
@@ -131,15 +162,15 @@ impl Scheduler {
 
 impl Shared {
     /// Runs everybody who gathered, on one slot.
-    fn lead(&self) {
-        let mut jobs = self.gathering.take();
-        self.gathering.joined_lately.store(jobs.len() > 1, Relaxed);
+    fn lead(&self, gathering: &Gathering) {
+        let mut jobs = gathering.take();
+        gathering.joined_lately.store(jobs.len() > 1, Relaxed);
         let Some(mut engine) = self.free_slot() else {
             jobs.into_iter().for_each(|job| self.hand_over(job));
             return;
         };
         let begun = clock::now();
-        let mut start = Start::here(begun, self.gathering.is_crowded(jobs.len()));
+        let mut start = Start::here(begun, gathering.is_crowded(jobs.len()));
         while !jobs.is_empty() {
             if start.at.saturating_duration_since(begun) > LEAD_FOR {
                 break;

@@ -33,7 +33,7 @@ use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
 pub use batch::Batch;
 use cost::{class_of, Costs};
-use gather::Gathering;
+use gather::Gatherings;
 use queue::{Full, Popped, Queue};
 use run::Start;
 
@@ -126,7 +126,7 @@ impl Job {
 struct Shared {
     slots: Vec<Mutex<Box<dyn Engine>>>,
     queue: Queue<Job>,
-    gathering: Gathering,
+    gatherings: Gatherings,
     costs: Costs,
     /// Expected slot time of everything in the queue.
     queued_nanos: AtomicU64,
@@ -194,7 +194,7 @@ impl Scheduler {
             queue: Queue::new(plan.queue_limit, move |front: Option<&Job>| {
                 oldest_since.set(front.map(|job| job.request.queued));
             }),
-            gathering: Gathering::default(),
+            gatherings: Gatherings::default(),
             costs: Costs::default(),
             queued_nanos: AtomicU64::new(0),
             next_slot: AtomicUsize::new(0),
