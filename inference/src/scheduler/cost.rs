@@ -165,6 +165,8 @@ pub struct Run {
     pub passed: Duration,
     /// CPU time, where it is known: of runs of one thread that is not an HTTP thread.
     pub cpu_time: Option<Duration>,
+    /// The most that it can have worked: without what it waited for the CPU, where that can be told.
+    pub worked: Duration,
     /// Records in it, and requests.
     pub batch: Batch,
     /// How long its oldest request had waited for it.
@@ -260,9 +262,10 @@ impl Costs {
     pub fn learn(&self, class: usize, rows: usize, run: &Run, best_rows: usize) {
         let class = &self.classes[class];
         if run.batch.requests == 1 {
-            let passed = nanos(run.passed);
-            class.alone.learn(passed, run.cpu_time.map(nanos), FEW);
-            class.judge(passed);
+            class
+                .alone
+                .learn(nanos(run.passed), run.cpu_time.map(nanos), FEW);
+            class.judge(nanos(run.worked));
         }
         if run.is_busy {
             let known = class.at_capacity(&self.savings);
@@ -306,8 +309,8 @@ impl Costs {
 }
 
 impl Class {
-    /// Decides where the class runs, after a run of one of its requests that took so long.
-    fn judge(&self, passed: u64) {
+    /// Decides where the class runs, after a run of one of its requests that worked for so long.
+    fn judge(&self, worked: u64) {
         let bound = if self.inline.load(Relaxed) {
             INLINE_UNTIL_NANOS
         } else {
@@ -315,7 +318,7 @@ impl Class {
         };
         let distrust = DISTRUST
             .iter()
-            .find(|(limit, _)| passed >= *limit)
+            .find(|(limit, _)| worked >= *limit)
             .map_or(0, |(_, runs)| *runs)
             .max(self.distrust.load(Relaxed).saturating_sub(1));
         self.distrust.store(distrust, Relaxed);

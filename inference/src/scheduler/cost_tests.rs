@@ -12,6 +12,7 @@ fn alone(passed: Duration) -> Run {
     Run {
         passed,
         cpu_time: None,
+        worked: passed,
         batch: Batch {
             rows: 1,
             largest: 1,
@@ -129,6 +130,7 @@ fn batch(rows: usize, is_busy: bool) -> Run {
     Run {
         passed: micros(500 + 60 * rows as u64),
         cpu_time: Some(micros(440 + 60 * rows as u64)),
+        worked: micros(440 + 60 * rows as u64),
         batch: Batch {
             rows,
             largest: 1,
@@ -260,6 +262,7 @@ fn a_request_of_many_records_costs_its_share_of_the_run() {
     let run = Run {
         passed: micros(1000),
         cpu_time: Some(micros(1000)),
+        worked: micros(1000),
         batch: Batch {
             rows: 8,
             largest: 6,

@@ -7,6 +7,10 @@
 //! the other, on one slot. A lone request is not made to wait: as long as nobody joined lately, only
 //! every 16th yields, to notice when that changes.
 //!
+//! They stay here even when they are so many that they take long: as many as there are connections,
+//! and each later one is read only when these have their replies, so what is too much waits in its
+//! socket, where it costs nothing.
+//!
 //! **Invariant:** whoever gathers is either run by the leader or, when the leader's caller hung up
 //! or no slot is free, handed to the queue. Nobody is forgotten.
 
@@ -16,22 +20,29 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cost::nanos;
+use super::slot::Held;
 use super::{batch, micros, Allowance, Job, Ran, Request, Scheduler, Shared, Start, SubmitError};
 use crate::clock;
 
 /// While requests come alone, one in so many waits to see whether another joins.
 const PROBE_EVERY: u32 = 16;
-/// A leader runs others for at most this long; what is left goes to the queue, so that `/ping` on
-/// this thread does not wait.
-const LEAD_FOR: Duration = Duration::from_millis(1);
+/// A leader runs others for at most this long; then all else on this thread has its turn, so that
+/// `/ping` does not wait, before it goes on.
+pub(super) const LEAD_FOR: Duration = Duration::from_millis(1);
 
 /// HTTP threads that gather apart; of more, some gather together, which is as right and slower.
 const PLACES: usize = 32;
 
+/// Places are given to HTTP threads in turn.
 static NEXT_PLACE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static PLACE: usize = NEXT_PLACE.fetch_add(1, Relaxed) % PLACES;
+}
+
+/// This thread's.
+fn place() -> usize {
+    PLACE.with(|place| *place)
 }
 
 /// A gathering for each HTTP thread: who joined another thread's would wait for that thread's turn,
@@ -44,7 +55,7 @@ pub(super) struct Gatherings {
 impl Gatherings {
     /// This thread's.
     fn own(&self) -> &Gathering {
-        &self.places[PLACE.with(|place| *place)]
+        &self.places[place()]
     }
 }
 
@@ -102,20 +113,23 @@ impl Gathering {
     }
 }
 
-/// The one who runs the others. Dropped before it has led, it hands them over.
+/// The one who runs the others. Dropped before all have run, it hands them over.
 struct Leader<'a> {
     shared: &'a Shared,
     gathering: &'a Gathering,
-    led: bool,
+    /// Those who gathered, once it has begun.
+    jobs: VecDeque<Job>,
+    /// Whether they wait as if they were in the queue.
+    do_wait: bool,
+    has_begun: bool,
 }
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        if !self.led {
-            for job in self.gathering.take() {
-                self.shared.hand_over(job);
-            }
+        if !self.has_begun {
+            self.jobs = self.gathering.take();
         }
+        self.hand_over();
     }
 }
 
@@ -129,11 +143,11 @@ impl Scheduler {
         let shared = &*self.shared;
         let gathering = shared.gatherings.own();
         if !gathering.is_worth_a_yield() {
-            if let Some(mut engine) = shared.free_slot() {
+            if let Some(mut held) = shared.free_slot() {
                 shared.metrics.queue_latency.record(0.0);
                 let is_crowded = gathering.is_crowded(1);
                 let start = Start::here(request.queued, is_crowded);
-                let (ran, ended) = shared.run_request(&mut **engine, &request, start);
+                let (ran, ended) = shared.run_request(&mut held, &request, start);
                 shared.was_busy(start.at, ended);
                 return ran;
             }
@@ -142,15 +156,14 @@ impl Scheduler {
         let deadline = request.deadline;
         let (job, answer) = Job::new(request);
         if gathering.join(job) {
-            let mut leader = Leader {
+            let leader = Leader {
                 shared,
                 gathering,
-                led: false,
+                jobs: VecDeque::new(),
+                do_wait: false,
+                has_begun: false,
             };
-            // Another thread may go on from here, with those who gathered on this one.
-            tokio::task::yield_now().await;
-            leader.led = true;
-            shared.lead(gathering);
+            leader.lead().await;
         }
         // Ready at once, but for those who were handed to the queue.
         match tokio::time::timeout_at(deadline.into(), answer).await {
@@ -160,36 +173,83 @@ impl Scheduler {
     }
 }
 
-impl Shared {
-    /// Runs everybody who gathered, on one slot.
-    fn lead(&self, gathering: &Gathering) {
-        let mut jobs = gathering.take();
-        gathering.joined_lately.store(jobs.len() > 1, Relaxed);
-        let Some(mut engine) = self.free_slot() else {
-            jobs.into_iter().for_each(|job| self.hand_over(job));
-            return;
-        };
-        let begun = clock::now();
-        let mut start = Start::here(begun, gathering.is_crowded(jobs.len()));
-        while !jobs.is_empty() {
-            if start.at.saturating_duration_since(begun) > LEAD_FOR {
-                break;
+impl Leader<'_> {
+    /// Lets others join, and runs all; where that takes long, this thread's other tasks have their
+    /// turns in between.
+    async fn lead(mut self) {
+        // Another thread may go on from here, with those who gathered on this one.
+        tokio::task::yield_now().await;
+        self.has_begun = true;
+        self.jobs = self.gathering.take();
+        let requests = self.jobs.len();
+        self.gathering.joined_lately.store(requests > 1, Relaxed);
+        let is_crowded = self.gathering.is_crowded(requests);
+        loop {
+            let Some(held) = self.shared.free_slot() else {
+                return self.hand_over();
+            };
+            self.run_for_a_while(held, is_crowded);
+            if self.jobs.is_empty() {
+                return;
             }
-            let mut together = batch::take_first(&mut jobs, self.best_rows());
-            together.retain(|job| !job.reply.is_closed());
+            self.wait();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn run_for_a_while(&mut self, mut held: Held<'_>, is_crowded: bool) {
+        let shared = self.shared;
+        let begun = clock::now();
+        let mut start = Start::here(begun, is_crowded);
+        while !self.jobs.is_empty() && start.at.saturating_duration_since(begun) <= LEAD_FOR {
+            let mut together = batch::take_first(&mut self.jobs, shared.best_rows());
+            if self.do_wait {
+                for _ in &together {
+                    shared.metrics.queue_depth.fall(start.at);
+                }
+            }
+            together.retain(|job| !job.is_abandoned(start.at));
             for job in &together {
                 let waited = start.at.saturating_duration_since(job.request.queued);
-                self.metrics.queue_latency.record(micros(waited));
+                shared.metrics.queue_latency.record(micros(waited));
             }
             if !together.is_empty() {
-                start.at = self.run_jobs(&mut **engine, together, start);
+                start.at = shared.run_jobs(&mut held, together, start);
             }
             // The first run finds cold caches; those behind it show what the slot can do.
             start.is_busy = true;
         }
-        self.was_busy(begun, start.at);
-        drop(engine);
-        jobs.into_iter().for_each(|job| self.hand_over(job));
+        shared.was_busy(begun, start.at);
+    }
+
+    /// Those who are left wait from here on as if they were in the queue.
+    fn wait(&mut self) {
+        if !self.do_wait {
+            self.do_wait = true;
+            for job in &self.jobs {
+                self.shared.metrics.queue_depth.rise(job.request.queued);
+            }
+        }
+    }
+
+    /// Gives those who are left to the slots' own threads.
+    fn hand_over(&mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            if self.do_wait {
+                // The queue counts it anew.
+                self.shared.metrics.queue_depth.fall(clock::now());
+            }
+            self.shared.hand_over(job);
+        }
+    }
+}
+
+impl Shared {
+    /// A slot that nobody uses right now; each HTTP thread looks at its own first.
+    fn free_slot(&self) -> Option<Held<'_>> {
+        let begin = place();
+        let slots = self.slots.len();
+        (0..slots).find_map(|i| self.slots[(begin + i) % slots].try_hold())
     }
 
     /// A slot was in use from then to then, on this thread.

@@ -15,12 +15,13 @@ mod cost;
 mod gather;
 mod queue;
 mod run;
+mod slot;
 
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,10 +33,11 @@ use crate::runtime::{Engine, RunError};
 use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
 pub use batch::Batch;
-use cost::{class_of, Costs};
-use gather::Gatherings;
+use cost::{class_of, nanos, Costs};
+use gather::{Gatherings, LEAD_FOR};
 use queue::{Full, Popped, Queue};
 use run::Start;
+use slot::Slot;
 
 /// A run that a request's time limit has long passed may still be about to end.
 const STUCK_GRACE: Duration = Duration::from_secs(5);
@@ -124,24 +126,18 @@ impl Job {
 }
 
 struct Shared {
-    slots: Vec<Mutex<Box<dyn Engine>>>,
+    slots: Vec<Slot>,
     queue: Queue<Job>,
     gatherings: Gatherings,
     costs: Costs,
     /// Expected slot time of everything in the queue.
     queued_nanos: AtomicU64,
-    /// Where the search for a free slot begins, so that slots share the work.
-    next_slot: AtomicUsize,
     queue_limit: usize,
     /// The most records that requests share a run with; 1 where none do.
     batch_rows: AtomicUsize,
     /// Whether a run has one thread.
     is_single_threaded: bool,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Runs that are under way.
-    running: AtomicUsize,
-    /// When a run last began or ended, in nanoseconds since `born`.
-    moved_nanos: AtomicU64,
     born: Instant,
     /// Whether short runs may stay on the thread that read them.
     may_stay: bool,
@@ -190,20 +186,17 @@ impl Scheduler {
         metrics.gpu_slots.set(on_gpu as f64);
         let oldest_since = metrics.oldest_since.clone();
         let shared = Arc::new(Shared {
-            slots: engines.into_iter().map(Mutex::new).collect(),
+            slots: engines.into_iter().map(Slot::new).collect(),
             queue: Queue::new(plan.queue_limit, move |front: Option<&Job>| {
                 oldest_since.set(front.map(|job| job.request.queued));
             }),
             gatherings: Gatherings::default(),
             costs: Costs::default(),
             queued_nanos: AtomicU64::new(0),
-            next_slot: AtomicUsize::new(0),
             queue_limit: plan.queue_limit,
             batch_rows: AtomicUsize::new(1),
             is_single_threaded: plan.threads == 1,
             threads: Mutex::default(),
-            running: AtomicUsize::new(0),
-            moved_nanos: AtomicU64::new(0),
             born: clock::now(),
             may_stay: plan.may_stay,
             metrics,
@@ -259,7 +252,10 @@ impl Scheduler {
             deadline: allowance.arrived + allowance.limit,
         };
         let is_inline = shared.may_stay && shared.costs.is_inline(class);
-        if is_inline && shared.queued_nanos.load(Relaxed) == 0 {
+        // What waits goes first, unless it is so little that waiting with it would cost more: else a
+        // queue that has once begun would keep slots and HTTP threads handing over for as long as
+        // requests come.
+        if is_inline && shared.queued_nanos.load(Relaxed) < nanos(LEAD_FOR) {
             return self.run_here(request, allowance).await;
         }
         self.wait_for_slot(request, allowance).await
@@ -305,13 +301,11 @@ impl Scheduler {
     #[must_use]
     pub fn stuck(&self, request_limit: Duration) -> Option<Duration> {
         let shared = &*self.shared;
-        if shared.running.load(Acquire) < shared.slots.len() {
-            return None;
-        }
-        let moved = Duration::from_nanos(shared.moved_nanos.load(Relaxed));
-        let still = clock::now()
-            .saturating_duration_since(shared.born)
-            .saturating_sub(moved);
+        let begun = |slot: &Slot| slot.run_since(shared.born);
+        // One that is free makes it none.
+        let since: Option<Vec<Instant>> = shared.slots.iter().map(begun).collect();
+        let latest = since?.into_iter().max()?;
+        let still = clock::now().saturating_duration_since(latest);
         (still > request_limit.saturating_mul(2) + STUCK_GRACE).then_some(still)
     }
 
@@ -344,28 +338,13 @@ impl Scheduler {
             let _ = thread.join();
         }
         let shared = Arc::into_inner(self.shared)?;
-        let engine = |slot: Mutex<_>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Some(shared.slots.into_iter().map(engine).collect())
+        Some(shared.slots.into_iter().map(Slot::into_engine).collect())
     }
 }
 
 impl Shared {
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A slot that nobody uses right now.
-    fn free_slot(&self) -> Option<MutexGuard<'_, Box<dyn Engine>>> {
-        let begin = self.next_slot.fetch_add(1, Relaxed);
-        (0..self.slots.len()).find_map(|i| {
-            let slot = &self.slots[begin.wrapping_add(i) % self.slots.len()];
-            match slot.try_lock() {
-                Ok(engine) => Some(engine),
-                // Runs catch their panics; a poisoned lock guards a whole engine.
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            }
-        })
     }
 
     /// Puts a job into the bounded queue, or gives it back with the reason.
@@ -442,9 +421,7 @@ impl Shared {
             }
             self.tell_queued_work();
             let others_wait = left > 0 || jobs.len() > 1;
-            let mut engine = self.slots[slot]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut held = self.slots[slot].hold();
             let at = clock::now();
             for _ in &jobs {
                 self.metrics.queue_depth.fall(at);
@@ -469,7 +446,7 @@ impl Shared {
                 is_crowded: false,
             };
             self.metrics.busy_slots.rise(at);
-            let ended = self.run_jobs(&mut **engine, jobs, start);
+            let ended = self.run_jobs(&mut held, jobs, start);
             self.metrics.busy_slots.fall(ended);
             before = ended.saturating_duration_since(at);
         }

@@ -1,14 +1,15 @@
 //! One slot's runs: of one request, or of several that share it.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Batch};
 use super::cost::{nanos, Run, INLINE_UNTIL_NANOS};
+use super::slot::Held;
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
 use crate::clock;
-use crate::runtime::{cpu_time, Engine, RunError};
+use crate::runtime::{cpu_time, RunError};
 use crate::tensor::{Tensor, Value};
 
 /// What is known of a run before it begins.
@@ -53,16 +54,11 @@ struct Done {
 impl Shared {
     /// Runs these jobs together and answers them; gives when that was done. A joint run that fails
     /// is nobody's fault yet: then each runs alone.
-    pub(super) fn run_jobs(
-        &self,
-        engine: &mut dyn Engine,
-        jobs: Vec<Job>,
-        start: Start,
-    ) -> Instant {
+    pub(super) fn run_jobs(&self, held: &mut Held<'_>, jobs: Vec<Job>, start: Start) -> Instant {
         if jobs.len() > 1 {
             if let Some(inputs) = batch::joined(&jobs) {
                 let batch = Batch::of(&jobs);
-                let done = self.run_once(engine, &inputs, batch, start);
+                let done = self.run_once(held, &inputs, batch, start);
                 let parts = done.outputs.as_ref().ok();
                 if let Some(parts) = parts.and_then(|outputs| batch::split(outputs, &jobs)) {
                     self.record(&done);
@@ -81,7 +77,7 @@ impl Shared {
                     self.costs.share_no_more();
                 }
                 return self.run_each(
-                    engine,
+                    held,
                     jobs,
                     Start {
                         at: done.ended,
@@ -90,13 +86,13 @@ impl Shared {
                 );
             }
         }
-        self.run_each(engine, jobs, start)
+        self.run_each(held, jobs, start)
     }
 
-    fn run_each(&self, engine: &mut dyn Engine, jobs: Vec<Job>, mut start: Start) -> Instant {
+    fn run_each(&self, held: &mut Held<'_>, jobs: Vec<Job>, mut start: Start) -> Instant {
         for job in jobs {
             start.waited = start.at.saturating_duration_since(job.request.queued);
-            let (ran, ended) = self.run_request(engine, &job.request, start);
+            let (ran, ended) = self.run_request(held, &job.request, start);
             start.before = ended.saturating_duration_since(start.at);
             start.at = ended;
             job.answer(ran);
@@ -107,12 +103,12 @@ impl Shared {
     /// One request's run, and when it ended.
     pub(super) fn run_request(
         &self,
-        engine: &mut dyn Engine,
+        held: &mut Held<'_>,
         request: &Request,
         start: Start,
     ) -> (Result<Ran, SubmitError>, Instant) {
         let batch = Batch::of_one(request);
-        let done = self.run_once(engine, &request.inputs, batch, start);
+        let done = self.run_once(held, &request.inputs, batch, start);
         self.record(&done);
         let ran = match done.outputs {
             Ok(outputs) => {
@@ -129,31 +125,32 @@ impl Shared {
     }
 
     /// One run with its panic caught.
-    fn run_once(
-        &self,
-        engine: &mut dyn Engine,
-        inputs: &[Tensor],
-        batch: Batch,
-        start: Start,
-    ) -> Done {
-        // In this order: whoever sees the run must see that it began just now.
-        self.moved(start.at);
-        self.running.fetch_add(1, Release);
-        let is_on_gpu = engine.is_on_gpu();
+    fn run_once(&self, held: &mut Held<'_>, inputs: &[Tensor], batch: Batch, start: Start) -> Done {
+        let is_on_gpu = held.engine.is_on_gpu();
+        // A run of one thread on a CPU works for as long as it uses that thread.
+        let has_own_time = self.is_single_threaded && !is_on_gpu;
+        held.begin(start.at.saturating_duration_since(self.born));
         if is_on_gpu {
             self.metrics.gpu_runs.enter(start.at);
         }
-        // Asking for it takes half a microsecond: too much for a run that stays on an HTTP thread.
-        let cpu = (start.is_queued && self.is_single_threaded).then(cpu_time::thread);
-        let outputs = catch_unwind(AssertUnwindSafe(|| engine.run(inputs)));
+        // Asking for it takes a quarter of a microsecond: too much for each run on an HTTP thread.
+        let cpu = (has_own_time && start.is_queued).then(cpu_time::thread);
+        if has_own_time && !start.is_queued {
+            cpu_time::note(start.at);
+        }
+        let outputs = catch_unwind(AssertUnwindSafe(|| held.engine.run(inputs)));
         let cpu = cpu.map(|before| cpu_time::thread().saturating_sub(before));
         let ended = clock::now();
         if is_on_gpu {
             self.metrics.gpu_runs.leave(ended);
         }
-        self.moved(ended);
-        self.running.fetch_sub(1, Relaxed);
+        held.end();
         let passed = ended.saturating_duration_since(start.at);
+        // What took long here may have been interrupted.
+        let worked = match cpu {
+            None if has_own_time && passed >= cpu_time::NOTED_FOR => cpu_time::since_note(),
+            cpu => cpu,
+        };
         let outputs = outputs.unwrap_or_else(|_| {
             tracing::error!("a model run panicked; the slot goes on");
             Err(RunError::Panicked)
@@ -161,6 +158,7 @@ impl Shared {
         let run = Run {
             passed,
             cpu_time: cpu,
+            worked: worked.unwrap_or(passed).min(passed),
             batch,
             waited: start.waited,
             before: start.before,
@@ -219,11 +217,5 @@ impl Shared {
     /// The batch that capacity is counted at.
     pub(super) fn best_rows(&self) -> usize {
         self.batch_rows.load(Relaxed)
-    }
-
-    /// A run began or ended now.
-    fn moved(&self, now: Instant) {
-        let since: Duration = now.saturating_duration_since(self.born);
-        self.moved_nanos.store(nanos(since), Relaxed);
     }
 }

@@ -302,6 +302,57 @@ async fn a_leader_who_hangs_up_forgets_nobody() {
     assert!(second.await.is_ok());
 }
 
+/// Lets one run go on after so long.
+fn answer_after(steps: &Sender<Step>, pause: Duration) -> std::thread::JoinHandle<()> {
+    let steps = steps.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(pause);
+        steps.send(Step::Answer).unwrap();
+    })
+}
+
+#[tokio::test]
+async fn a_leader_whose_runs_take_long_lets_others_have_their_turn_and_goes_on() {
+    let test = start_short();
+    let submit = || {
+        Box::pin(
+            test.scheduler
+                .submit(request(1), within(LONG), Instant::now()),
+        )
+    };
+    let (mut first, mut second, mut third) = (submit(), submit(), submit());
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert!(!poll_once(waiting));
+    }
+    for ran in 1..=2 {
+        let slow = answer_after(&test.steps, 2 * LEAD_FOR);
+        assert!(!poll_once(&mut first), "it is the others' turn");
+        slow.join().unwrap();
+        assert_eq!(test.begun.try_iter().count(), 1, "run {ran} took its time");
+        assert_eq!(test.scheduler.waiting(), 0, "nobody was handed over");
+    }
+    assert!(poll_once(&mut second));
+    // Whoever is left when the leader's caller hangs up is handed over.
+    drop(first);
+    test.steps.send(Step::Answer).unwrap();
+    assert!(third.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_short_run_that_was_interrupted_is_still_a_short_run() {
+    let test = start_short();
+    let submit = || {
+        test.scheduler
+            .submit(request(1), within(LONG), Instant::now())
+    };
+    // It waits and uses no CPU time meanwhile, as when others have the core.
+    let interrupted = answer_after(&test.steps, Duration::from_millis(30));
+    assert!(submit().await.is_ok());
+    interrupted.join().unwrap();
+    test.steps.send(Step::Answer).unwrap();
+    assert!(poll_once(&mut Box::pin(submit())), "the class left");
+}
+
 /// Whether the future is ready at this poll.
 pub(super) fn poll_once<F: std::future::Future>(future: &mut std::pin::Pin<Box<F>>) -> bool {
     let waker = std::task::Waker::noop();

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
+use super::threads::Spread;
 use super::ServeError;
 use crate::http::{Activity, App, Framed, Routes};
 
@@ -53,14 +54,16 @@ pub(super) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), S
 pub(super) async fn accept(
     listener: TcpListener,
     app: Arc<App>,
+    spread: Spread,
     mut phases: watch::Receiver<Phase>,
     open: mpsc::Sender<()>,
 ) {
     let routes = Routes::new(app);
     loop {
         let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            // Off this thread's poller: another's will watch it.
+            accepted = listener.accept() => match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => stream,
                 Err(error) => {
                     // Out of file descriptors, or a connection that died in the backlog.
                     tracing::debug!("accept failed: {error}");
@@ -70,7 +73,7 @@ pub(super) async fn accept(
             },
             () = draining(&mut phases) => return,
         };
-        tokio::spawn(connection(
+        spread.spawn(connection(
             stream,
             routes.clone(),
             phases.clone(),
@@ -80,11 +83,18 @@ pub(super) async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     routes: Routes,
     mut phases: watch::Receiver<Phase>,
     _open: mpsc::Sender<()>,
 ) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!("a connection could not be watched: {error}");
+            return;
+        }
+    };
     // Replies are written whole; waiting for more of them only adds delay.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::default());

@@ -7,6 +7,7 @@
 
 mod connections;
 mod load;
+mod threads;
 mod trial;
 
 use std::io;
@@ -29,6 +30,7 @@ use crate::runtime::ort::{LoadError, OpenError};
 use crate::telemetry::{HttpMetrics, ModelMetrics, SchedulerMetrics, Source};
 use connections::{accept, listen, Phase};
 use load::load_on_a_thread;
+use threads::HttpThreads;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -134,15 +136,7 @@ pub fn serve(
     announce: impl FnOnce(&Announcement),
 ) -> Result<(), ServeError> {
     let begun = Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.budget.cores())
-        .thread_name("http")
-        .enable_all()
-        .build()
-        .map_err(|source| ServeError::System {
-            what: "the HTTP threads",
-            source,
-        })?;
+    let threads = HttpThreads::start(config.budget.cores(), "http")?;
     let source = Source {
         recorder: hooks.recorder,
         epoch: hooks.epoch,
@@ -169,14 +163,15 @@ pub fn serve(
         SchedulerMetrics::register(source),
         ModelMetrics::register(source),
     );
-    let served = runtime.block_on(async {
+    let served = threads.first().block_on(async {
         // Before the port: whoever can connect can also stop the server in order.
         let mut signals = Signals::install()?;
         let (listener, address) = listen(config.listen)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         // Every connection holds a clone; all dropped means that all are closed.
         let (open, mut closed) = mpsc::channel::<()>(1);
-        let accept = tokio::spawn(accept(listener, Arc::clone(&app), phases, open));
+        let accept = accept(listener, Arc::clone(&app), threads.spread(), phases, open);
+        let accept = tokio::spawn(accept);
 
         if config.multi_model {
             tracing::info!("ready    on {address}, in multi-model mode, without a model");
@@ -213,7 +208,7 @@ pub fn serve(
         Ok(())
     });
     // A run that nobody waits for any more must not hold the process.
-    runtime.shutdown_background();
+    threads.end(Duration::ZERO);
     served
 }
 

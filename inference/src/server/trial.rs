@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::connections::{accept, listen, Phase};
+use super::threads::HttpThreads;
 use super::ServeError;
 use crate::codec::{self, Dialect, Format, Setting};
 use crate::http::{App, Limits, Room};
@@ -137,12 +138,7 @@ fn ask(
     ports: RangeInclusive<u16>,
     (body, format): (&[u8], Format),
 ) -> Option<Duration> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .thread_name("trial")
-        .enable_all()
-        .build()
-        .ok()?;
+    let threads = HttpThreads::start(cores, "trial").ok()?;
     let app = Arc::new(App {
         ready: Ready::new(false),
         limits: Limits {
@@ -165,17 +161,17 @@ fn ask(
     let (phase, phases) = watch::channel(Phase::Serving);
     let (open, _closed) = mpsc::channel::<()>(1);
     let address = {
-        let _inside = runtime.enter();
+        let _inside = threads.first().enter();
         let (listener, address) = ports
             .take(MOST_PORTS)
             .find_map(|port| listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok())?;
-        runtime.spawn(accept(listener, app, phases, open));
+        tokio::spawn(accept(listener, app, threads.spread(), phases, open));
         address
     };
     let cost = call(address, body, format);
     drop(phase);
     // Connections end with their callers; what is left is dropped with the runtime's threads.
-    runtime.shutdown_timeout(PATIENCE);
+    threads.end(PATIENCE);
     cost
 }
 
