@@ -22,6 +22,7 @@ pub mod ready;
 pub mod runtime;
 pub mod scheduler;
 pub mod server;
+mod sync;
 pub mod telemetry;
 pub mod tensor;
 pub mod wire;

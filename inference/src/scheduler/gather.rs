@@ -15,14 +15,14 @@
 //! or no slot is free, handed to the queue. Nobody is forgotten.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cost::nanos;
 use super::slot::Held;
 use super::{batch, micros, Allowance, Job, Ran, Request, Scheduler, Shared, Start, SubmitError};
 use crate::clock;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{thread_number, Mutex, PoisonError};
 
 /// While requests come alone, one in so many waits to see whether another joins.
 const PROBE_EVERY: u32 = 16;
@@ -32,18 +32,6 @@ pub(super) const LEAD_FOR: Duration = Duration::from_millis(1);
 
 /// HTTP threads that gather apart; of more, some gather together, which is as right and slower.
 const PLACES: usize = 32;
-
-/// Places are given to HTTP threads in turn.
-static NEXT_PLACE: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static PLACE: usize = NEXT_PLACE.fetch_add(1, Relaxed) % PLACES;
-}
-
-/// This thread's.
-fn place() -> usize {
-    PLACE.with(|place| *place)
-}
 
 /// A gathering for each HTTP thread: who joined another thread's would wait for that thread's turn,
 /// and be woken by it.
@@ -55,7 +43,7 @@ pub(super) struct Gatherings {
 impl Gatherings {
     /// This thread's.
     fn own(&self) -> &Gathering {
-        &self.places[place()]
+        &self.places[thread_number() % PLACES]
     }
 }
 
@@ -166,9 +154,9 @@ impl Scheduler {
             leader.lead().await;
         }
         // Ready at once, but for those who were handed to the queue.
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(ran)) => ran,
-            Ok(Err(_)) | Err(_) => Err(SubmitError::TimedOut(allowance.limit)),
+        match clock::by(deadline, answer).await {
+            Some(Ok(ran)) => ran,
+            Some(Err(_)) | None => Err(SubmitError::TimedOut(allowance.limit)),
         }
     }
 }
@@ -247,9 +235,9 @@ impl Leader<'_> {
 impl Shared {
     /// A slot that nobody uses right now; each HTTP thread looks at its own first.
     fn free_slot(&self) -> Option<Held<'_>> {
-        let begin = place();
+        let begin = thread_number();
         let slots = self.slots.len();
-        (0..slots).find_map(|i| self.slots[(begin + i) % slots].try_hold())
+        (0..slots).find_map(|i| self.slots[begin.wrapping_add(i) % slots].try_hold())
     }
 
     /// A slot was in use from then to then, on this thread.

@@ -95,7 +95,7 @@ async fn a_gpu_is_busy_while_any_run_is_on_it() {
     assert_eq!(test.level(internal::GPU_RUNS), 1, "two runs, one busy GPU");
     assert_eq!(test.level(internal::BUSY_SLOTS), 2);
     let held = Duration::from_millis(20);
-    std::thread::sleep(held);
+    thread::sleep(held);
     test.go.iter().for_each(|go| go.send(()).unwrap());
     for run in both {
         run.await.unwrap().unwrap();

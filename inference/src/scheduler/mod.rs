@@ -17,12 +17,7 @@ mod queue;
 mod run;
 mod slot;
 
-use std::sync::atomic::{
-    AtomicU64, AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -30,6 +25,12 @@ use tokio::sync::oneshot;
 use crate::clock;
 use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
+use crate::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, SeqCst},
+};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
 pub use batch::Batch;
@@ -204,7 +205,7 @@ impl Scheduler {
         for slot in 0..shared.slots.len() {
             let shared = Arc::clone(&shared);
             let own = Arc::clone(&shared);
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("slot-{slot}"))
                 .spawn(move || own.work(slot))?;
             shared.threads().push(thread);
@@ -282,10 +283,10 @@ impl Scheduler {
         }
         let (job, answer) = Job::new(request);
         shared.enqueue(job).map_err(|refused| refused.0)?;
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(ran)) => ran,
+        match clock::by(deadline, answer).await {
+            Some(Ok(ran)) => ran,
             // The slot dropped the job without a word: it was out of time when its turn came.
-            Ok(Err(_)) | Err(_) => Err(SubmitError::TimedOut(allowance.limit)),
+            Some(Err(_)) | None => Err(SubmitError::TimedOut(allowance.limit)),
         }
     }
 

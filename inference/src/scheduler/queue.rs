@@ -1,7 +1,8 @@
 //! The bounded queue between the HTTP threads and the slots.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// First in, first out, at most `limit` waiting; closes once.
 pub struct Queue<T> {

@@ -1,7 +1,6 @@
 //! One slot's runs: of one request, or of several that share it.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Batch};
@@ -10,6 +9,7 @@ use super::slot::Held;
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
 use crate::clock;
 use crate::runtime::{cpu_time, RunError};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::tensor::{Tensor, Value};
 
 /// What is known of a run before it begins.

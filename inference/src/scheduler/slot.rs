@@ -1,11 +1,11 @@
 //! A slot: one engine, and whoever holds its lock runs it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::cost::nanos;
 use crate::runtime::Engine;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// One engine behind its lock. Slots do not share their cache lines.
 #[repr(align(128))]
