@@ -9,6 +9,25 @@ use super::queue::{self, Fit};
 use super::{Job, Request};
 use crate::tensor::{Tensor, Value};
 
+/// What somebody asks of a model: records, as tensors hold them.
+pub trait Records {
+    /// Records, where they may share a run; otherwise 0.
+    fn rows(&self) -> usize;
+
+    /// The tensors, in the signature's order.
+    fn inputs(&self) -> &[Tensor];
+}
+
+impl Records for Job {
+    fn rows(&self) -> usize {
+        self.request.rows
+    }
+
+    fn inputs(&self) -> &[Tensor] {
+        &self.request.inputs
+    }
+}
+
 /// What one run holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
@@ -22,8 +41,8 @@ pub struct Batch {
 
 impl Batch {
     /// What these jobs bring. A job whose records cannot be told counts as one.
-    pub(super) fn of(jobs: &[Job]) -> Self {
-        let rows = || jobs.iter().map(|job| job.request.rows.max(1));
+    pub(super) fn of(jobs: &[impl Records]) -> Self {
+        let rows = || jobs.iter().map(|job| job.rows().max(1));
         Self {
             rows: rows().sum(),
             largest: rows().max().unwrap_or(0),
@@ -51,48 +70,48 @@ pub fn rows_of(inputs: &[Tensor]) -> Option<usize> {
 }
 
 /// Whether `next` may share a run with those `taken`, which are one at least.
-pub(super) fn fit(taken: &[Job], next: &Job, most_rows: usize) -> Fit {
+pub(super) fn fit<R: Records>(taken: &[R], next: &R, most_rows: usize) -> Fit {
     let Some(first) = taken.first() else {
         return Fit::Full;
     };
     let rows = Batch::of(taken).rows;
-    if first.request.rows == 0 || rows >= most_rows {
+    if first.rows() == 0 || rows >= most_rows {
         return Fit::Full;
     }
-    if next.request.rows == 0 || rows + next.request.rows > most_rows {
+    if next.rows() == 0 || rows + next.rows() > most_rows {
         return Fit::Stays;
     }
     let alike = |(one, other): (&Tensor, &Tensor)| {
         one.element_type() == other.element_type() && one.shape().get(1..) == other.shape().get(1..)
     };
-    let (one, other) = (&first.request.inputs, &next.request.inputs);
+    let (one, other) = (first.inputs(), next.inputs());
     match one.len() == other.len() && one.iter().zip(other).all(alike) {
         true => Fit::Joins,
         false => Fit::Stays,
     }
 }
 
-/// Takes the first job and those that join it out of a list, which keeps its order.
-pub(super) fn take_first(jobs: &mut VecDeque<Job>, most_rows: usize) -> Vec<Job> {
+/// Takes the first out of a list, which keeps its order, and those that share a run of at most
+/// `most_rows` records with it: they are alike in the types of their tensors and the shapes of their
+/// records. A larger request is taken alone.
+pub fn take_first<R: Records>(jobs: &mut VecDeque<R>, most_rows: usize) -> Vec<R> {
     queue::take(jobs, |taken, next| fit(taken, next, most_rows))
 }
 
 /// The inputs of several jobs as one run's; `None` where they do not join after all.
-pub(super) fn joined(jobs: &[Job]) -> Option<Vec<Tensor>> {
-    let ports = jobs.first()?.request.inputs.len();
+pub(super) fn joined(jobs: &[impl Records]) -> Option<Vec<Tensor>> {
+    let ports = jobs.first()?.inputs().len();
     (0..ports)
         .map(|port| {
-            let parts: Option<Vec<&Tensor>> = jobs
-                .iter()
-                .map(|job| job.request.inputs.get(port))
-                .collect();
+            let parts: Option<Vec<&Tensor>> =
+                jobs.iter().map(|job| job.inputs().get(port)).collect();
             Tensor::concat_rows(&parts?)
         })
         .collect()
 }
 
 /// One run's outputs as each job's; `None` where an output has not a record for each record.
-pub(super) fn split(outputs: &[Value], jobs: &[Job]) -> Option<Vec<Vec<Value>>> {
+pub(super) fn split(outputs: &[Value], jobs: &[impl Records]) -> Option<Vec<Vec<Value>>> {
     let rows = Batch::of(jobs).rows;
     if outputs.iter().any(|output| output.rows() != Some(rows)) {
         return None;
@@ -100,7 +119,7 @@ pub(super) fn split(outputs: &[Value], jobs: &[Job]) -> Option<Vec<Vec<Value>>> 
     let mut begin = 0;
     jobs.iter()
         .map(|job| {
-            let own = begin..begin + job.request.rows;
+            let own = begin..begin + job.rows();
             begin = own.end;
             let part = |output: &Value| output.slice_rows(own.clone());
             outputs.iter().map(part).collect()

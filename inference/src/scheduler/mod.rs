@@ -27,13 +27,13 @@ use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
 use crate::sync::atomic::{
     AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
-pub use batch::Batch;
+pub use batch::{take_first, Batch, Records};
 use cost::{class_of, nanos, Costs};
 use gather::{Gatherings, LEAD_FOR};
 use queue::{Full, Popped, Queue};
