@@ -128,6 +128,10 @@ pub(super) fn split(outputs: &[Value], jobs: &[impl Records]) -> Option<Vec<Vec<
 }
 
 #[cfg(test)]
+#[path = "batch_tests.rs"]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::super::Request;
     use super::*;

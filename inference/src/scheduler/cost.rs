@@ -330,5 +330,8 @@ impl Class {
 }
 
 #[cfg(test)]
+#[path = "inline_tests.rs"]
+mod properties;
+#[cfg(test)]
 #[path = "cost_tests.rs"]
 mod tests;
