@@ -19,15 +19,20 @@ const EVENTS: u32 = 400;
 /// where nothing is published. `Auto` is CloudWatch, which it tries first.
 #[must_use]
 pub fn usage(config: &Config, route: RouteChoice) -> Option<Usage> {
+    usage_of(&busy_period(config), config, route)
+}
+
+/// What a route takes for this period, by encoding it; none where nothing is published.
+#[must_use]
+pub fn usage_of(period: &Period, config: &Config, route: RouteChoice) -> Option<Usage> {
     if config.dimensions.is_empty() || config.metrics.is_empty() {
         return None;
     }
-    let busy = busy_period(config.period_secs, &config.metrics);
     let period_secs = config.period_secs;
     match route {
         RouteChoice::None => None,
         RouteChoice::Auto | RouteChoice::CloudWatch => {
-            let datums = encode::datums(&busy, &encode::dimensions(&config.dimensions));
+            let datums = encode::datums(period, &encode::dimensions(&config.dimensions));
             Some(Usage {
                 metrics: config.metrics.len(),
                 period_secs,
@@ -36,7 +41,7 @@ pub fn usage(config: &Config, route: RouteChoice) -> Option<Usage> {
             })
         }
         RouteChoice::Emf => {
-            let lines = emf::lines(&busy, &config.namespace, &config.dimensions);
+            let lines = emf::lines(period, &config.namespace, &config.dimensions);
             let each = config
                 .metrics
                 .iter()
@@ -52,8 +57,11 @@ pub fn usage(config: &Config, route: RouteChoice) -> Option<Usage> {
 }
 
 /// A period in which every metric is present, with numbers as long as they come.
-fn busy_period(period_secs: u32, metrics: &[Metric]) -> Period {
-    let series = metrics
+#[must_use]
+pub fn busy_period(config: &Config) -> Period {
+    let period_secs = config.period_secs;
+    let series = config
+        .metrics
         .iter()
         .map(|&metric| (metric, series(metric, period_secs)))
         .collect();
@@ -135,11 +143,7 @@ mod tests {
         let usage = usage(&one, RouteChoice::Emf).unwrap();
         assert_eq!(usage.metrics, 1);
         assert!(usage.log_bytes < all_usage.log_bytes / 10, "{usage:?}");
-        let line = emf::lines(
-            &busy_period(10, &one.metrics),
-            &one.namespace,
-            &one.dimensions,
-        );
+        let line = emf::lines(&busy_period(&one), &one.namespace, &one.dimensions);
         assert_eq!(usage.log_bytes, line[0].len() + EVENT_BYTES);
     }
 

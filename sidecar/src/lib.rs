@@ -27,7 +27,7 @@ use scaling::signal::OfferedLoad;
 use scaling::window::Window;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use bill::usage;
+pub use bill::{busy_period, usage, usage_of};
 pub use config::Config;
 pub use publisher::route::RouteChoice;
 pub use recorder::Recorder;
