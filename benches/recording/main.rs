@@ -6,93 +6,22 @@
 //! busy machine disturbs little; with two threads at once the difference is what sharing costs.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
+mod request;
+
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
 
 use inference::scheduler::micros;
-use inference::telemetry::{HttpMetrics, SchedulerMetrics, Source};
+use request::{instants, read_clock, record, Bench, RECORDS};
 use rustix::time::{clock_gettime, ClockId};
 use sidecar::Recorder;
 
 /// At least five, so that a median means something.
 const ROUNDS: usize = 9;
-/// What one inline request records: five counters, a level up and down, five
-/// distributions.
-const RECORDS: usize = 12;
 /// What it may cost: so many times the floors of additions and clock reads together.
 const MOST_OVER_FLOOR: f64 = 2.0;
-
-/// A cache line pair of its own, as the recorder's.
-#[derive(Default)]
-#[repr(align(128))]
-struct Padded(AtomicU64);
-
-/// The handles that the server keeps, and what the floors add to.
-struct Bench {
-    http: HttpMetrics,
-    scheduler: SchedulerMetrics,
-    words: [Padded; RECORDS],
-    epoch: Instant,
-}
-
-impl Bench {
-    fn new(recorder: &Recorder) -> Self {
-        let source = Source {
-            recorder,
-            epoch: recorder.epoch(),
-        };
-        Self {
-            http: HttpMetrics::register(source),
-            scheduler: SchedulerMetrics::register(source),
-            words: Default::default(),
-            epoch: recorder.epoch(),
-        }
-    }
-}
-
-/// The instants that one request reads: arrived, decoded, run ended, encoded.
-type Instants = [Instant; 4];
-
-/// Some request's instants, from 10 µs to 10 ms apart: not one bucket only.
-fn instants(bench: &Bench, turn: u64) -> Instants {
-    let step = Duration::from_micros(10 + turn.wrapping_mul(0x9E37_79B9) % 10_000);
-    let arrived = bench.epoch + step;
-    [
-        arrived,
-        arrived + step / 4,
-        arrived + step / 2,
-        arrived + step,
-    ]
-}
-
-fn read_clock() -> Instants {
-    [(); 4].map(|()| black_box(Instant::now()))
-}
-
-/// What the server records of an inline request, in its order and with its arithmetic.
-fn record(bench: &Bench, [arrived, decoded, ended, encoded]: Instants) {
-    let Bench {
-        http, scheduler, ..
-    } = bench;
-    http.concurrency.rise(arrived);
-    scheduler.offered_work.increment(black_box(6_000));
-    scheduler.offered_cpu.increment(black_box(6_000));
-    scheduler.queue_latency.record(0.0);
-    let run = ended.saturating_duration_since(decoded);
-    scheduler.run_time.increment(run.as_nanos() as u64);
-    scheduler.inference_latency.record(micros(run));
-    scheduler.batch_size.record(1.0);
-    scheduler.inline_time.increment(run.as_nanos() as u64);
-    let codec = decoded.duration_since(arrived) + encoded.duration_since(ended);
-    http.codec_latency.record(micros(codec));
-    http.invocations.increment(1);
-    http.request_latency
-        .record(micros(encoded.duration_since(arrived)));
-    http.concurrency.fall(encoded);
-}
 
 /// A thing to time: its name and one turn of it.
 type Turn = (&'static str, fn(&Bench, u64));
