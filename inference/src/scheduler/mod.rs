@@ -26,8 +26,8 @@ use crate::clock;
 use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
 use crate::sync::atomic::{
-    AtomicU64, AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
+    fence, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, SeqCst},
 };
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -380,11 +380,15 @@ impl Shared {
     }
 
     fn tell_queued_work(&self) {
-        // Whoever is overtaken between the look and the word looks again: the last word is true.
+        // Whoever is overtaken between the look and the word looks again: the last word is true. The
+        // fences put the own change before the word, and the word before the second look, for those
+        // who look from another core.
         loop {
-            let nanos = self.queued_nanos.load(SeqCst);
+            fence(SeqCst);
+            let nanos = self.queued_nanos.load(Relaxed);
             self.metrics.queued_work.set(nanos as f64);
-            if self.queued_nanos.load(SeqCst) == nanos {
+            fence(SeqCst);
+            if self.queued_nanos.load(Relaxed) == nanos {
                 break;
             }
         }
