@@ -17,7 +17,7 @@ const LONG_RUN: Duration = Duration::from_secs(2);
 /// A time limit that one long run keeps, and two do not.
 const SHORT: Duration = Duration::from_secs(3);
 
-/// Runs that take less than a hand-over; some take so much more that a leader gives up the rest.
+/// Runs that take less than a hand-over; some take so much more that a leader stops to let others have their turn.
 const INLINE: World = World {
     known: Some(SHORT_RUN),
     takes: &[SHORT_RUN, SHORT_RUN, Duration::from_millis(2)],

@@ -12,6 +12,7 @@ fn run(passed_nanos: u64, requests: usize) -> Run {
     Run {
         passed: Duration::from_nanos(passed_nanos),
         cpu_time: None,
+        worked: Duration::from_nanos(passed_nanos),
         batch: Batch {
             rows: requests,
             largest: 1,

@@ -303,10 +303,10 @@ async fn a_leader_who_hangs_up_forgets_nobody() {
 }
 
 /// Lets one run go on after so long.
-fn answer_after(steps: &Sender<Step>, pause: Duration) -> std::thread::JoinHandle<()> {
+fn answer_after(steps: &Sender<Step>, pause: Duration) -> JoinHandle<()> {
     let steps = steps.clone();
-    std::thread::spawn(move || {
-        std::thread::sleep(pause);
+    thread::spawn(move || {
+        thread::sleep(pause);
         steps.send(Step::Answer).unwrap();
     })
 }
