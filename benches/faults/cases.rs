@@ -1,48 +1,9 @@
 //! What goes wrong, and the settings that bring it about.
 
-use std::path::PathBuf;
 use std::time::Duration;
-
-use benches::Result;
 
 use crate::faulty::{Fault, Faulty};
 use crate::nvml::StandIn;
-
-/// The command line.
-pub(crate) struct Options {
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) pairs: usize,
-    /// Length of each load.
-    pub(crate) load: Duration,
-}
-
-impl Options {
-    pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let mut options = Self {
-            binary: None,
-            pairs: 10,
-            load: Duration::from_millis(1_500),
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                // Cargo's own word for a bench.
-                "--bench" => {}
-                "--quick" => (options.pairs, options.load) = (3, Duration::from_millis(500)),
-                "--binary" => {
-                    options.binary = Some(words.next().ok_or("--binary wants a path")?.into());
-                }
-                other => {
-                    return Err(format!(
-                        "unknown option \"{other}\", expected --quick or --binary PATH"
-                    )
-                    .into())
-                }
-            }
-        }
-        Ok(options)
-    }
-}
 
 /// What is wrong with one of two servers.
 #[derive(Clone, Copy)]

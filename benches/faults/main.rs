@@ -20,11 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use benches::cores::Cores;
+use benches::options::Options;
 use benches::server::{self, Child, Start};
 use benches::Result;
 use probe::{open_loop, Arrivals, Limits, Request, Target};
 
-use cases::{Around, Case, Options, CASES};
+use cases::{Around, Case, CASES};
 
 /// Requests a second: far from saturation, so that p99 is the server's own.
 const RATE: f64 = 300.0;
@@ -33,7 +34,7 @@ const BOUND: f64 = 1.10;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match Options::parse(&words).and_then(|options| bench(&options)) {
+    match Options::parse(&words, &[]).and_then(|options| bench(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("faults: {error}");
@@ -46,22 +47,23 @@ fn bench(options: &Options) -> Result<()> {
     let cores = Cores::choose()?;
     cores.take_load_core()?;
     println!("faults: {}", cores.describe());
+    let (pairs, load) = match options.quick {
+        true => (3, Duration::from_millis(500)),
+        false => (10, Duration::from_millis(1_500)),
+    };
     println!(
         "{} pairs of {} s at {RATE} requests/s; digits, one row of JSON; p99 with the fault ÷ without",
-        options.pairs,
-        options.load.as_secs_f64()
+        pairs,
+        load.as_secs_f64()
     );
-    let binary = match &options.binary {
-        Some(path) => path.clone(),
-        None => server::build()?,
-    };
+    let binary = options.server()?;
     println!(
         "| fault | median p99 ratio | lowest–highest | p99 in health, µs | RSS growth with, without, kB | periods published, dropped; attempts failed | in health |"
     );
     println!("|---|---|---|---|---|---|---|");
     let mut within = 0;
     for (name, case) in CASES {
-        let row = measure(options, &cores, &binary, case)?;
+        let row = measure(pairs, load, &cores, &binary, case)?;
         within += usize::from(row.ratio() <= BOUND);
         println!("| {name} {row}");
     }
@@ -96,6 +98,7 @@ impl Side {
         let library = server::library()?;
         let start = Start {
             binary,
+            word: "serve",
             library: &library,
             base_dir: folder.path(),
             log: folder.path().join("log"),
@@ -175,7 +178,7 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-fn measure(options: &Options, cores: &Cores, binary: &Path, case: Case) -> Result<Row> {
+fn measure(pairs: usize, load: Duration, cores: &Cores, binary: &Path, case: Case) -> Result<Row> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -183,18 +186,18 @@ fn measure(options: &Options, cores: &Cores, binary: &Path, case: Case) -> Resul
     let mut without = Side::start(cores, binary, case, false)?;
     for side in [&mut with, &mut without] {
         // The first load wakes everything up.
-        side.p99(&runtime, options.load)?;
+        side.p99(&runtime, load)?;
         side.rss_before = process::rss_kb(side.child.id())?;
     }
     let (mut ratios, mut healthy) = (Vec::new(), Vec::new());
-    for pair in 0..options.pairs {
+    for pair in 0..pairs {
         // Either goes first as often as the other.
         let (faulty, well) = if pair % 2 == 0 {
-            let faulty = with.p99(&runtime, options.load)?;
-            (faulty, without.p99(&runtime, options.load)?)
+            let faulty = with.p99(&runtime, load)?;
+            (faulty, without.p99(&runtime, load)?)
         } else {
-            let well = without.p99(&runtime, options.load)?;
-            (with.p99(&runtime, options.load)?, well)
+            let well = without.p99(&runtime, load)?;
+            (with.p99(&runtime, load)?, well)
         };
         ratios.push(faulty / well);
         healthy.push(well);

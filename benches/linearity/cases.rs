@@ -1,71 +1,26 @@
-//! What is measured: models, settings, and how long.
+//! What is measured: models and settings.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
+use benches::options::Options;
 use benches::{server, Result};
 
 /// The models, lightest first.
-const MODELS: [&str; 4] = ["digits", "boosted", "minilm", "magika"];
+pub(crate) const MODELS: [&str; 4] = ["digits", "boosted", "minilm", "magika"];
 
-/// The command line.
-pub(crate) struct Options {
-    pub(crate) binary: Option<PathBuf>,
-    /// Length of each load.
-    pub(crate) load: Duration,
-    models: Vec<&'static str>,
-}
-
-impl Options {
-    pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let mut options = Self {
-            binary: None,
-            load: Duration::from_millis(4_500),
-            models: Vec::new(),
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                // Cargo's own word for a bench.
-                "--bench" => {}
-                "--quick" => options.load = Duration::from_millis(3_500),
-                "--binary" => {
-                    options.binary = Some(words.next().ok_or("--binary wants a path")?.into());
-                }
-                other => match MODELS.iter().find(|model| **model == other) {
-                    Some(model) => options.models.push(model),
-                    None => {
-                        return Err(format!(
-                            "unknown option \"{other}\", expected --quick, --binary PATH, or of {}",
-                            MODELS.join(", ")
-                        )
-                        .into())
-                    }
-                },
+/// Every combination of the models that are wanted.
+pub(crate) fn all(options: &Options) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for model in MODELS.into_iter().filter(|model| options.wants(model)) {
+        for threads in [1, 2] {
+            for batching in ["off", "auto"] {
+                cases.push(Case {
+                    model,
+                    batching,
+                    threads,
+                });
             }
         }
-        if options.models.is_empty() {
-            options.models = MODELS.to_vec();
-        }
-        Ok(options)
     }
-
-    /// Every combination.
-    pub(crate) fn cases(&self) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for &model in &self.models {
-            for threads in [1, 2] {
-                for batching in ["off", "auto"] {
-                    cases.push(Case {
-                        model,
-                        batching,
-                        threads,
-                    });
-                }
-            }
-        }
-        cases
-    }
+    cases
 }
 
 /// One server.

@@ -19,12 +19,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use benches::cores::{stolen_secs, Cores};
+use benches::options::Options;
 use benches::pace::Pace;
 use benches::server::{self, Child, Start};
 use benches::Result;
 use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request, Target};
 
-use cases::{Case, Options};
+use cases::{Case, MODELS};
 
 /// Shares of the capacity, percent; the last is more than there is.
 const SHARES: [f64; 6] = [10.0, 25.0, 50.0, 75.0, 95.0, 150.0];
@@ -43,7 +44,7 @@ const LINEAR_WITHIN: f64 = 0.10;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match Options::parse(&words).and_then(|options| bench(&options)) {
+    match Options::parse(&words, &MODELS).and_then(|options| bench(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("linearity: {error}");
@@ -105,15 +106,13 @@ fn bench(options: &Options) -> Result<()> {
     println!(
         "OfferedLoad in percent, read once a second, at arrivals of about so many percent of the capacity ({STEADY_WITHIN} is how far that may change meanwhile; ~ where it changed by more)"
     );
-    let binary = match &options.binary {
-        Some(path) => path.clone(),
-        None => server::build()?,
-    };
+    let load = Duration::from_millis(if options.quick { 3_500 } else { 4_500 });
+    let binary = options.server()?;
     let library = server::library()?;
     let mut rows = Vec::new();
     let mut alike = Vec::new();
     print_head();
-    for case in options.cases() {
+    for case in cases::all(options) {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("model"))?;
         std::fs::copy(
@@ -122,6 +121,7 @@ fn bench(options: &Options) -> Result<()> {
         )?;
         let start = Start {
             binary: &binary,
+            word: "serve",
             library: &library,
             base_dir: folder.path(),
             log: folder.path().join("log"),
@@ -133,12 +133,12 @@ fn bench(options: &Options) -> Result<()> {
         };
         start.wait_until_ready(&mut child)?;
         let pace = cores.watch(case.cores());
-        for row in measure(options, &case, &child, &pace)? {
+        for row in measure(load, &case, &child, &pace)? {
             print_row(&row);
             rows.push(row);
         }
         if case.threads == 1 && case.batching == "off" {
-            alike.push((case.model, at_the_same_rate(options, &case, &child)?));
+            alike.push((case.model, at_the_same_rate(load, &case, &child)?));
         }
     }
     let readings: Vec<&Reading> = rows.iter().flat_map(Row::to_95).collect();
@@ -164,16 +164,10 @@ fn bench(options: &Options) -> Result<()> {
 }
 
 /// What SageMaker would count a minute, one instance running, and what the metric reads.
-fn at_the_same_rate(options: &Options, case: &Case, child: &Child) -> Result<(f64, f64)> {
+fn at_the_same_rate(load: Duration, case: &Case, child: &Child) -> Result<(f64, f64)> {
     let runtime = runtime()?;
     let request = request(case, child)?;
-    let (report, reading) = at_rate(
-        &runtime,
-        &request,
-        case.connections(),
-        SAME_RATE,
-        options.load,
-    )?;
+    let (report, reading) = at_rate(&runtime, &request, case.connections(), SAME_RATE, load)?;
     let a_minute = 60.0 * report.answered as f64 / report.seconds;
     Ok((a_minute, reading.ok_or("no reading")?))
 }
@@ -191,11 +185,11 @@ fn request(case: &Case, child: &Child) -> Result<Request> {
 }
 
 /// The rows of one server: over many connections, and over one.
-fn measure(options: &Options, case: &Case, child: &Child, pace: &Pace) -> Result<Vec<Row>> {
+fn measure(time: Duration, case: &Case, child: &Child, pace: &Pace) -> Result<Vec<Row>> {
     let runtime = runtime()?;
     let request = request(case, child)?;
     // The first load wakes everything up.
-    capacity(&runtime, &request, case, options.load / 2)?;
+    capacity(&runtime, &request, case, time / 2)?;
     let mut rows = Vec::new();
     for connections in [case.connections(), 1] {
         let (begun, stolen) = (Instant::now(), stolen_secs());
@@ -218,7 +212,7 @@ fn measure(options: &Options, case: &Case, child: &Child, pace: &Pace) -> Result
                 };
                 let rate = before * share / 100.0;
                 let loaded = Instant::now();
-                let (report, load) = at_rate(&runtime, &request, at_once, rate, options.load)?;
+                let (report, load) = at_rate(&runtime, &request, at_once, rate, time)?;
                 let again = Instant::now();
                 let after = capacity(&runtime, &request, case, CAPACITY_FOR)?;
                 last = Some((again, after));
@@ -227,8 +221,7 @@ fn measure(options: &Options, case: &Case, child: &Child, pace: &Pace) -> Result
                 capacities.push(mean);
                 let sent = report.sent as f64 / report.seconds;
                 // Nobody can blame the metric for what was not sent.
-                let is_sent = sent >= 0.97 * rate
-                    && report.seconds < 1.2 * options.load.as_secs_f64()
+                let is_sent = sent >= 0.97 * rate && report.seconds < 1.2 * time.as_secs_f64()
                     || share > 100.0 && connections > 1;
                 let is_steady = (after / before - 1.0).abs() <= STEADY_WITHIN
                     && paces.is_some_and(|changed| changed <= STEADY_WITHIN);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use benches::Result;
+use benches::npy;
 
 /// An 8×8 picture of a five, spaced as Python's `json.dumps` does.
 const ROW: &str = "[0.0, 2.0, 13.0, 16.0, 16.0, 16.0, 11.0, 0.0, \
@@ -84,25 +84,6 @@ pub(crate) const MODELS: [Model; 4] = [
         bodies: resnet50,
     },
 ];
-
-/// The model of that name.
-///
-/// # Errors
-/// There is none.
-pub(crate) fn named(name: &str) -> Result<&'static Model> {
-    let known = || MODELS.iter().map(|model| model.name);
-    MODELS
-        .iter()
-        .find(|model| model.name == name)
-        .ok_or_else(|| {
-            let names: Vec<_> = known().collect();
-            format!(
-                "unknown option \"{name}\", expected --quick, --binary PATH, or of {}",
-                names.join(", ")
-            )
-            .into()
-        })
-}
 
 fn json(name: &'static str, text: String, share: f64) -> Body {
     Body {
@@ -186,7 +167,7 @@ fn resnet50() -> Vec<Body> {
             "a picture in npy",
             "application/x-npy".to_owned(),
             "application/x-npy",
-            npy_head(),
+            npy::head(&[1, 3, SIDE, SIDE]),
         ),
         binary(
             "a picture in Triton's binary type",
@@ -198,19 +179,6 @@ fn resnet50() -> Vec<Body> {
             head.into_bytes(),
         ),
     ]
-}
-
-/// The head of a C-ordered little-endian f32 array, version 1.0 of the format.
-fn npy_head() -> Vec<u8> {
-    let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, {SIDE}, {SIDE}), }}");
-    // The data begins at a multiple of 64; the last byte of the head is a line feed.
-    while (10 + text.len() + 1) % 64 != 0 {
-        text.push(' ');
-    }
-    text.push('\n');
-    let length = (text.len() as u16).to_le_bytes();
-    [b"\x93NUMPY\x01\x00".as_slice(), &length, text.as_bytes()].concat()
 }
 
 /// Numbers between -1 and 1 without a pattern that a predictor learns.

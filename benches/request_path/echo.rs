@@ -5,6 +5,7 @@
 use std::cell::OnceCell;
 use std::convert::Infallible;
 
+use benches::bare::{Axes, Bare};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,7 +16,6 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::bare::Bare;
 use crate::Result;
 
 /// The word that makes this program an echo.
@@ -27,11 +27,11 @@ thread_local! {
 }
 
 /// Serves until killed; prints its port first. Words: the file with the reply's body; then, to run
-/// a model for each request, library, model and free axis.
+/// a model for each request, library, model and axes.
 pub(crate) fn serve(words: &[String]) -> Result<()> {
     let body = Bytes::from(std::fs::read(words.first().ok_or("no reply given")?)?);
-    if let [_, library, model, free_axis] = words {
-        let bare = Bare::open(library, model, free_axis.parse()?)?;
+    if let [_, library, model, axes] = words {
+        let bare = Bare::open(library, model, &Axes::parse(axes)?)?;
         bare.run()?;
         MODEL.with(|model| model.set(bare).ok());
     }

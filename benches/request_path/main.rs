@@ -11,7 +11,6 @@
 //! no server of one request at a time can pass that.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
-mod bare;
 mod cases;
 mod echo;
 mod process;
@@ -20,14 +19,16 @@ mod setup;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::bare;
 use benches::cores::Cores;
 use benches::figures::{count, median, spread};
+use benches::options::Options;
 use benches::server::Child;
 use benches::target::{self, Wanted};
 use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request, Target};
 
-use crate::cases::{Body, Model};
-use crate::setup::{Options, Setup};
+use crate::cases::{Body, Model, MODELS};
+use crate::setup::Setup;
 
 use benches::Result;
 
@@ -43,8 +44,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.first().map(String::as_str) {
         Some(echo::WORD) => echo::serve(&words[1..]),
-        Some(bare::WORD) => bare::measure(&words[1..]),
-        _ => Options::parse(&words).and_then(|options| bench(&options)),
+        _ => bare::child(&words).unwrap_or_else(|| {
+            let models = MODELS.map(|model| model.name);
+            Options::parse(&words, &models).and_then(|options| bench(&options))
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,7 +84,7 @@ fn bench(options: &Options) -> Result<()> {
     cores.take_load_core()?;
     println!("request path: one core");
     println!("  machine   {}", cores.describe());
-    for model in options.models() {
+    for model in MODELS.iter().filter(|model| options.wants(model.name)) {
         measure(model, options, &cores)?;
     }
     Ok(())
@@ -122,7 +125,7 @@ fn measure(model: &'static Model, options: &Options, cores: &Cores) -> Result<()
         });
     }
 
-    let (long, short) = options.seconds();
+    let (long, short) = setup::intervals(options);
     let (long, short) = (long * model.longer, short * model.longer);
     heading(&setup, long);
     let mut bare = Vec::new();
@@ -136,7 +139,7 @@ fn measure(model: &'static Model, options: &Options, cores: &Cores) -> Result<()
         saturate(&case.request, short)?;
     }
     for _ in 0..ROUNDS {
-        bare.push(process::bare_onnx_runtime(&setup, cores, long)?);
+        bare.push(setup.bare().runs_per_cpu_second(cores, long)?);
         for (case, into) in cases.iter().zip(&mut rounds) {
             let sample = |child: &Child, request| -> Result<Sample> {
                 let before = child.cpu_seconds()?;

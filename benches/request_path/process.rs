@@ -1,16 +1,14 @@
-//! The processes under measure: started on the serving core, their CPU time read from the kernel,
-//! gone when dropped.
+//! The echoes under measure: started on the serving core, gone when dropped.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use benches::cores::Cores;
 use benches::server::Child;
 use probe::Reply;
 
 use crate::setup::Setup;
-use crate::{bare, echo, Result};
+use crate::{echo, Result};
 
 /// Starts the echo, answering with `reply`'s body, with or without a run of the model for each.
 pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply, model: bool) -> Result<Child> {
@@ -36,25 +34,10 @@ pub(crate) fn echo(setup: &Setup, cores: &Cores, reply: &Reply, model: bool) -> 
     Ok(child)
 }
 
-/// Runs the model in a process of its own for `time`: runs per CPU-second.
-pub(crate) fn bare_onnx_runtime(setup: &Setup, cores: &Cores, time: Duration) -> Result<f64> {
-    let mut command = Command::new(std::env::current_exe()?);
-    describe_model(command.arg(bare::WORD), setup);
-    command
-        .arg(time.as_secs_f64().to_string())
-        .stdin(Stdio::null());
-    let child = cores.serving(|| Ok(command.stdout(Stdio::piped()).spawn()?))?;
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let last = said.lines().last().unwrap_or_default();
-    last.parse()
-        .map_err(|_| format!("bare ONNX Runtime did not run: {last}").into())
-}
-
-/// What [`bare::Bare::open`] takes, as words.
+/// What `Bare::open` takes, as words.
 fn describe_model(command: &mut Command, setup: &Setup) {
+    let bare = setup.bare();
     command
-        .arg(setup.library())
-        .arg(setup.file())
-        .arg(setup.model().free_axis.to_string());
+        .args([bare.library, bare.file])
+        .arg(bare.axes.to_string());
 }

@@ -5,56 +5,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use benches::bare::{self, Axes};
+use benches::options::Options;
 use benches::server;
 
-use crate::cases::{self, Model};
+use crate::cases::Model;
 use crate::Result;
 
-/// The command line.
-pub(crate) struct Options {
-    quick: bool,
-    binary: Option<PathBuf>,
-    models: Vec<&'static Model>,
-}
-
-impl Options {
-    pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let mut options = Self {
-            quick: false,
-            binary: None,
-            models: Vec::new(),
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                // Cargo's own word for a bench.
-                "--bench" => {}
-                "--quick" => options.quick = true,
-                "--binary" => {
-                    options.binary = Some(words.next().ok_or("--binary wants a path")?.into());
-                }
-                other => options.models.push(cases::named(other)?),
-            }
-        }
-        if options.models.is_empty() {
-            options.models = cases::MODELS.iter().collect();
-        }
-        Ok(options)
-    }
-
-    /// The models that were named, or all.
-    pub(crate) fn models(&self) -> impl Iterator<Item = &'static Model> + '_ {
-        self.models.iter().copied()
-    }
-
-    /// Length of a measured interval at saturation, and of one over a single connection.
-    pub(crate) fn seconds(&self) -> (Duration, Duration) {
-        let ms = |long, short| (Duration::from_millis(long), Duration::from_millis(short));
-        if self.quick {
-            ms(150, 50)
-        } else {
-            ms(700, 200)
-        }
+/// Length of a measured interval at saturation, and of one over a single connection.
+pub(crate) fn intervals(options: &Options) -> (Duration, Duration) {
+    let ms = |long, short| (Duration::from_millis(long), Duration::from_millis(short));
+    if options.quick {
+        ms(150, 50)
+    } else {
+        ms(700, 200)
     }
 }
 
@@ -71,10 +35,7 @@ impl Setup {
     pub(crate) fn find(options: &Options, model: &'static Model) -> Result<Self> {
         let file = server::model(model.name)?;
         let library = server::library()?;
-        let binary = match &options.binary {
-            Some(path) => path.clone(),
-            None => server::build()?,
-        };
+        let binary = options.server()?;
         let scratch = tempfile::tempdir()?;
         std::fs::create_dir(scratch.path().join("model"))?;
         std::fs::copy(&file, scratch.path().join("model/model.onnx"))?;
@@ -91,18 +52,20 @@ impl Setup {
         self.model
     }
 
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    pub(crate) fn library(&self) -> &Path {
-        &self.library
+    /// The model alone.
+    pub(crate) fn bare(&self) -> bare::Model<'_> {
+        bare::Model {
+            library: &self.library,
+            file: &self.file,
+            axes: Axes::one_record(self.model.free_axis as i64),
+        }
     }
 
     /// What starts the server.
     pub(crate) fn server(&self) -> server::Start<'_> {
         server::Start {
             binary: &self.binary,
+            word: "serve",
             library: &self.library,
             base_dir: self.base_dir(),
             log: self.scratch.path().join("plimsoll.log"),

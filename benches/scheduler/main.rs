@@ -5,19 +5,21 @@
 //! slower and faster, both sides of a pair feel it.
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
-mod servers;
+mod token_step;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::bare;
 use benches::cores::Cores;
 use benches::figures::{count, median, spread};
+use benches::load::{all_well, limits, Sender};
+use benches::options::Options;
+use benches::served::{Body, Files, Server};
+use benches::server;
 use benches::target::{self, Wanted};
 use benches::Result;
-use probe::{closed_loop, open_loop, Arrivals, Limits, Report, Request};
-use tokio::runtime::Runtime;
-
-use servers::{Files, Options, Server};
+use probe::{closed_loop, open_loop, Arrivals, Report, Request};
 
 /// Pairs of one comparison.
 const ROUNDS: usize = 9;
@@ -28,6 +30,9 @@ const TOO_MANY: usize = 512;
 /// Connections that keep a core busy, and as many as may wait at once.
 const FEW: usize = 32;
 const FULL: usize = 128;
+/// Texts that take a step together, and how often that is measured.
+const TEXTS: [usize; 3] = [8, 16, 32];
+const BARE_ROUNDS: usize = 3;
 /// Looks at `/ping` a second.
 const PINGS: f64 = 100.0;
 
@@ -43,7 +48,7 @@ const PARTS: [Part; 4] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match bench(&words) {
+    match bare::child(&words).unwrap_or_else(|| bench(&words)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("scheduler: {error}");
@@ -56,7 +61,7 @@ fn main() -> ExitCode {
 struct Bench {
     files: Files,
     cores: Cores,
-    runtime: Runtime,
+    sender: Sender,
     /// Length of one measured interval.
     interval: Duration,
 }
@@ -69,10 +74,8 @@ fn bench(words: &[String]) -> Result<()> {
     let bench = Bench {
         files: Files::find(&options)?,
         cores,
-        runtime: tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?,
-        interval: options.interval,
+        sender: Sender::new()?,
+        interval: Duration::from_millis(if options.quick { 200 } else { 800 }),
     };
     for (name, part) in PARTS {
         if options.wants(name) {
@@ -86,8 +89,8 @@ fn bench(words: &[String]) -> Result<()> {
 
 impl Bench {
     fn closed(&self, request: &Request, connections: usize, longer: u32) -> Result<Report> {
-        let load = closed_loop(request, limits(connections), longer * self.interval);
-        all_well(self.runtime.block_on(load)?)
+        self.sender
+            .closed(request, connections, longer * self.interval)
     }
 
     /// Replies per CPU-second of the server at saturation.
@@ -143,29 +146,81 @@ fn threads(bench: &Bench) -> Result<()> {
 
 /// Requests that share runs against one run each.
 fn batching(bench: &Bench) -> Result<()> {
-    for model in ["boosted", "digits", "churn", "minilm", "magika", "resnet50"] {
+    for model in [
+        "boosted", "digits", "churn", "minilm", "magika", "resnet50", "gpt2",
+    ] {
+        let body = match model {
+            "gpt2" => token_step::body(),
+            _ => Body::of(model)?,
+        };
         let start = |batching| {
             let settings = [("PLIMSOLL_BATCHING", batching)];
             bench
                 .cores
-                .serving(|| Server::start(&bench.files, model, &settings))
+                .serving(|| Server::asked(&bench.files, model, &settings, &body))
         };
         let (off, auto) = (start("off")?, start("auto")?);
         let ratios = bench.ratios([&off, &auto], |server| bench.per_cpu_second(server, 64))?;
-        let least = if model == "boosted" { 4.0 } else { 0.97 };
+        let least = match model {
+            "boosted" => 4.0,
+            "gpt2" => 3.0,
+            _ => 0.97,
+        };
         say(
             &format!("{model}, 64 connections, replies per CPU-second batched over not"),
             &ratios,
             Wanted::AtLeast(least),
         );
-        if model != "boosted" {
-            continue;
+        match model {
+            "boosted" => {
+                let alone =
+                    |server: &Server| Ok(bench.closed(&server.request, 1, 1)?.latency_us.p50);
+                say(
+                    &format!("{model}, one connection, p50 batched over not"),
+                    &bench.ratios([&off, &auto], alone)?,
+                    Wanted::AtMost(1.05),
+                );
+            }
+            "gpt2" => {
+                println!(
+                    "  gpt2: {}",
+                    auto.said("batching").unwrap_or_default().trim()
+                );
+                bare_batches(bench, body.bytes.len())?;
+            }
+            _ => {}
         }
-        let alone = |server: &Server| Ok(bench.closed(&server.request, 1, 1)?.latency_us.p50);
-        say(
-            &format!("{model}, one connection, p50 batched over not"),
-            &bench.ratios([&off, &auto], alone)?,
-            Wanted::AtMost(1.05),
+    }
+    Ok(())
+}
+
+/// What ONNX Runtime alone gains where several texts take a step together: the most that sharing runs
+/// can bring.
+fn bare_batches(bench: &Bench, body_bytes: usize) -> Result<()> {
+    println!(
+        "  gpt2: a body of {body_bytes} bytes, {} tokens kept; steps per CPU-second of bare ONNX Runtime over those of one text:",
+        token_step::KEPT
+    );
+    let file = server::model("gpt2")?;
+    let steps = |texts: usize| -> Result<f64> {
+        let model = bare::Model {
+            library: &bench.files.library,
+            file: &file,
+            axes: token_step::axes(texts),
+        };
+        let time = 2 * bench.interval;
+        Ok(texts as f64 * model.runs_per_cpu_second(&bench.cores, time)?)
+    };
+    for texts in TEXTS {
+        let gains: Result<Vec<f64>> = (0..BARE_ROUNDS)
+            .map(|_| {
+                let one = steps(1)?;
+                Ok(steps(texts)? / one)
+            })
+            .collect();
+        println!(
+            "    {texts} texts: {}",
+            spread(&gains?, |gain| format!("{gain:.2}"))
         );
     }
     Ok(())
@@ -194,7 +249,7 @@ fn overload(bench: &Bench) -> Result<()> {
                 };
                 let time = 2 * server.longer() * bench.interval;
                 let load = open_loop(&server.request, arrivals, limits(TOO_MANY), time);
-                let report = bench.runtime.block_on(load)?;
+                let report = bench.sender.run(load)?;
                 let good = report.statuses.get(&200).copied().unwrap_or(0) as f64;
                 shares.push(good / report.seconds / ((before + peak()?) / 2.0));
             }
@@ -216,7 +271,7 @@ fn overload(bench: &Bench) -> Result<()> {
         .serving(|| Server::start(&bench.files, "digits", &[]))?;
     let good = |connections| -> Result<f64> {
         let load = closed_loop(&server.request, limits(connections), bench.interval);
-        let report = bench.runtime.block_on(load)?;
+        let report = bench.sender.run(load)?;
         let good = report.statuses.get(&200).copied().unwrap_or(0);
         Ok(good as f64 / report.seconds)
     };
@@ -245,7 +300,7 @@ fn ping(bench: &Bench) -> Result<()> {
     let time = 8 * bench.interval;
     let (request, ping) = (&server.request, server.get("/ping")?);
     let arrivals = Arrivals::Constant { rate: PINGS };
-    let (load, pings) = bench.runtime.block_on(async {
+    let (load, pings) = bench.sender.run(async {
         tokio::join!(
             closed_loop(request, limits(8), time),
             open_loop(&ping, arrivals, limits(4), time)
@@ -263,23 +318,6 @@ fn ping(bench: &Bench) -> Result<()> {
         Wanted::AtMost(10.0),
     );
     Ok(())
-}
-
-fn limits(connections: usize) -> Limits {
-    Limits {
-        connections,
-        timeout: Duration::from_secs(30),
-    }
-}
-
-fn all_well(report: Report) -> Result<Report> {
-    if report.all_well() {
-        return Ok(report);
-    }
-    Err(report
-        .first_trouble
-        .unwrap_or_else(|| "nothing was answered".to_owned())
-        .into())
 }
 
 fn say(name: &str, ratios: &[f64], wanted: Wanted) {

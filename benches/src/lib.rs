@@ -1,8 +1,14 @@
-//! What several benches stand on: two cores, the server as it ships, figures, and targets.
+//! What several benches stand on: two cores, the server as it ships, its floor, figures, and targets.
 
+pub mod bare;
 pub mod cores;
 pub mod figures;
+pub mod load;
+pub mod memory;
+pub mod npy;
+pub mod options;
 pub mod pace;
+pub mod served;
 pub mod server;
 pub mod target;
 

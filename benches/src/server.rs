@@ -83,6 +83,8 @@ impl Drop for Child {
 pub struct Start<'a> {
     /// The binary.
     pub binary: &'a Path,
+    /// What makes it serve.
+    pub word: &'a str,
     /// ONNX Runtime's library.
     pub library: &'a Path,
     /// The folder that stands for `/opt/ml`.
@@ -110,7 +112,7 @@ impl Start<'_> {
         let log = File::create(&self.log)?;
         let port = free_port()?;
         let mut command = Command::new(self.binary);
-        command.arg("serve");
+        command.arg(self.word);
         // As shipped: nothing of the caller's environment changes what is measured.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
