@@ -29,8 +29,9 @@ impl Arrivals {
         }
     }
 
-    /// Offsets from the start, in order, below `duration`.
-    pub(crate) fn schedule(self, duration: Duration) -> impl Iterator<Item = Duration> {
+    /// Offsets from the start, in order, below `duration`: when an open loop sends. The same arrivals
+    /// give the same offsets each time.
+    pub fn schedule(self, duration: Duration) -> impl Iterator<Item = Duration> {
         let end = duration.as_secs_f64();
         let mut random = match self {
             Self::Poisson { seed, .. } => Some(SplitMix(seed)),
