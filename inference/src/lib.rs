@@ -11,6 +11,7 @@
 //! - HTTP runs on its own threads, model runs on the slots' (but for runs shorter than a
 //!   hand-over), so `/ping` answers while every slot is busy.
 
+pub mod access;
 mod clock;
 pub mod codec;
 pub mod config;

@@ -2,10 +2,15 @@
 //!
 //! Accepted layouts: `model.onnx` at the root; exactly one `*.onnx` anywhere below it; or
 //! `<name>/<version>/model.onnx` with numeric versions of one name, of which the highest is taken.
-//! Names that begin with a dot are skipped, as AWS's own servers do. Nothing is ever written.
+//! Names that begin with a dot are skipped, as AWS's own servers do. Links are followed, and a file
+//! that several of them lead to counts once. Nothing is ever written.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::access::advice;
 
 /// Deeper folders are not searched: an archive unpacked by the platform is shallow.
 const MAX_DEPTH: usize = 6;
@@ -16,12 +21,12 @@ const MAX_ENTRIES: usize = 10_000;
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
     /// The folder is not there or cannot be read.
-    #[error("model folder {folder}: {source}; expected the unpacked model archive there (SAGEMAKER_BASE_DIR replaces /opt/ml)")]
+    #[error("model folder {folder}: {source}{}; expected the unpacked model archive there (docker run --volume FOLDER:/opt/ml/model:ro mounts one, SAGEMAKER_BASE_DIR replaces /opt/ml)", advice(.folder, .source))]
     Folder {
         /// The folder that was looked at.
         folder: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// No `.onnx` file.
     #[error("no model: no *.onnx file under {folder}{found}; expected model.onnx, exactly one *.onnx, or <name>/<version>/model.onnx")]
@@ -71,9 +76,15 @@ pub fn locate(folder: &Path) -> Result<PathBuf, LocateError> {
     let mut search = Search::default();
     search.walk(folder, 0);
     let Search {
-        mut found, others, ..
+        mut found,
+        others,
+        unreadable,
+        ..
     } = search;
     found.sort();
+    if found.len() > 1 {
+        once_each(&mut found);
+    }
     if found.len() > 1 {
         if let Some(newest) = newest_version(folder, &found) {
             return Ok(newest);
@@ -87,7 +98,13 @@ pub fn locate(folder: &Path) -> Result<PathBuf, LocateError> {
             files,
         });
     }
-    found.pop().ok_or_else(|| LocateError::None {
+    if let Some(model) = found.pop() {
+        return Ok(model);
+    }
+    if let Some((folder, source)) = unreadable {
+        return Err(LocateError::Folder { folder, source });
+    }
+    Err(LocateError::None {
         folder: folder.to_owned(),
         found: if others.is_empty() {
             " (it is empty)".to_owned()
@@ -97,18 +114,32 @@ pub fn locate(folder: &Path) -> Result<PathBuf, LocateError> {
     })
 }
 
+/// Keeps the shortest of the paths that lead to one file, and every path that leads nowhere.
+fn once_each(found: &mut Vec<PathBuf>) {
+    found.sort_by_key(|path| (path.components().count(), path.clone()));
+    let mut seen = BTreeSet::new();
+    found.retain(|path| path.canonicalize().map_or(true, |file| seen.insert(file)));
+    found.sort();
+}
+
 #[derive(Default)]
 struct Search {
     found: Vec<PathBuf>,
     /// A few other names, for the message when there is no model.
     others: Vec<String>,
+    /// The first folder below that could not be read.
+    unreadable: Option<(PathBuf, io::Error)>,
     entries: usize,
 }
 
 impl Search {
     fn walk(&mut self, folder: &Path, depth: usize) {
-        let Ok(entries) = fs::read_dir(folder) else {
-            return;
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.unreadable.get_or_insert((folder.to_owned(), error));
+                return;
+            }
         };
         for entry in entries.flatten() {
             self.entries += 1;
@@ -191,6 +222,25 @@ mod tests {
         ] {
             assert_eq!(found(files).as_deref(), Ok(expected), "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_several_links_lead_to_is_one_model() {
+        let dir = tree(&["blobs/net.onnx"]);
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+        };
+        link("blobs/net.onnx", "latest.onnx");
+        // A folder that holds itself.
+        link(".", "self");
+        assert_eq!(locate(dir.path()).unwrap(), dir.path().join("latest.onnx"));
+        // A link that leads nowhere is a model that is missing, not one that never was.
+        link("../elsewhere/other.onnx", "other.onnx");
+        let error = locate(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("2 models") && error.contains("other.onnx"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -12,13 +12,14 @@ use std::path::{Component, Path, PathBuf};
 
 pub use zipmap::ZipMap;
 
+use crate::access::advice;
 use crate::wire::{fields, Malformed};
 
 /// Why a file is not worth giving to the runtime.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be read.
-    #[error("{file} cannot be read: {source}")]
+    #[error("{file} cannot be read: {source}{}", advice(.file, .source))]
     Read {
         /// The file.
         file: PathBuf,

@@ -44,7 +44,10 @@ pub(super) fn load_on_a_thread(
 fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) -> Loaded {
     let begun = Instant::now();
     let file = locate(&config.model_folder)?;
+    // The last line there is where the system ends the process for want of memory.
+    tracing::info!("loading  {}", file.display());
     let (bytes, facts) = onnx_file::read(&file)?;
+    fits(&file, facts.total_bytes, config.budget.memory_bytes)?;
     let source = Source {
         // A rewritten model is loaded from memory, where external data has no place to lie beside.
         rewritten: bytes
@@ -168,6 +171,19 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
     Ok((model, announcement))
 }
 
+/// A model that is larger than all the memory there is would end the process in the midst of its
+/// load, by the system's hand and without a word.
+fn fits(file: &Path, bytes: u64, limit: Option<u64>) -> Result<(), ServeError> {
+    match limit {
+        Some(limit) if bytes > limit => Err(ServeError::Memory {
+            file: file.to_owned(),
+            bytes,
+            limit,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// `…/iris.onnx` is `iris`; `…/iris/3/model.onnx` is `iris`; a bare `model.onnx` is `model`.
 fn model_name(file: &Path) -> String {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy());
@@ -191,6 +207,16 @@ fn model_name(file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_larger_than_the_memory_is_refused_with_both_sizes() {
+        let file = Path::new("/opt/ml/model/model.onnx");
+        assert!(fits(file, 64_000_000, Some(64_000_000)).is_ok());
+        assert!(fits(file, u64::MAX, None).is_ok());
+        let error = fits(file, 200_000_000, Some(64_000_000)).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("200 MB") && said.contains("64 MB"), "{said}");
+    }
 
     #[test]
     fn models_are_named_by_file_or_versioned_folder() {

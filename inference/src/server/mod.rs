@@ -49,6 +49,16 @@ pub enum ServeError {
     /// The file is no model, or incomplete.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The file is larger than the memory.
+    #[error("{file} takes {} MB with its external data, and there are {} MB of memory; expected at least twice the model's size (docker run --memory, or a larger instance)", .bytes / 1_000_000, .limit / 1_000_000)]
+    Memory {
+        /// The model.
+        file: PathBuf,
+        /// Its bytes, external data included.
+        bytes: u64,
+        /// The container's limit, or the machine's memory.
+        limit: u64,
+    },
     /// ONNX Runtime is not there.
     #[error(transparent)]
     Open(#[from] OpenError),
