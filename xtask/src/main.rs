@@ -23,7 +23,9 @@ mod fixtures;
 mod image;
 mod models;
 mod onnxruntime;
+mod packages;
 mod python;
+mod sbom;
 mod server;
 mod step;
 mod store;
@@ -43,13 +45,16 @@ cargo xtask CHORE
   conformance [--filter TEXT] [--format npz|v2|triton] [--jobs N] [--sample]
                        ONNX's own operator cases through the server
   bench [ARGS]         run the benches
-  image                build the container image (needs a docker engine)
+  image [--check]      build the container image and check it, or only check it; a Docker
+                       engine is installed and started where none answers and root may
 
   onnxruntime          fetch the ONNX Runtime library
   models [NAME…]       fetch or make the demo models: magika, digits, churn;
                        for benches, only when named: boosted, minilm
   fixtures             make the tests' small models
   cloudwatch           fetch what the CloudWatch stand-in needs
+  sbom --debian FILE --output FILE
+                       write the image's bill of materials (its build does)
   help                 this page
 
 Everything lands in .plimsoll/. Python 3.11 or newer with pip is needed.
@@ -78,7 +83,8 @@ fn run(chore: &str, rest: &[String]) -> Result<()> {
         "conformance" => conformance::run(rest),
         "bench" => bench::run(rest),
         "models" => models::run(rest),
-        "image" => no_arguments(rest).and_then(|()| image::run()),
+        "image" => image::run(rest),
+        "sbom" => sbom::run(rest),
         "onnxruntime" => no_arguments(rest).and_then(|()| onnxruntime::run()),
         "fixtures" => no_arguments(rest).and_then(|()| fixtures::run()),
         "cloudwatch" => no_arguments(rest).and_then(|()| cloudwatch::run()),

@@ -9,28 +9,31 @@ use crate::Result;
 /// Names the folder in the store.
 pub const NAME: &str = "onnxruntime";
 
+/// The library's file in it.
+pub const LIBRARY: &str = "libonnxruntime.so";
+
+/// The library's version.
+pub const VERSION: &str = "1.32.0";
+
 /// A small model that comes with the library; the fixtures use it.
 pub const IRIS: &str = "logreg_iris.onnx";
 
 const X86_64: Wheel = Wheel {
     package: "onnxruntime",
-    version: "1.32.0",
+    version: VERSION,
     platform: "manylinux_2_28_x86_64",
     sha256: "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d",
 };
 
 const AARCH64: Wheel = Wheel {
     package: "onnxruntime",
-    version: "1.32.0",
+    version: VERSION,
     platform: "manylinux_2_28_aarch64",
     sha256: "2303372a85299b6757b0e11e1cbf13e410ddf7e10c37f4b37e99d1c90e7daf7c",
 };
 
 const FILES: [(&str, &str); 4] = [
-    (
-        "onnxruntime/capi/libonnxruntime.so.1.32.0",
-        "libonnxruntime.so",
-    ),
+    ("onnxruntime/capi/libonnxruntime.so.1.32.0", LIBRARY),
     ("onnxruntime/LICENSE", "LICENSE"),
     ("onnxruntime/ThirdPartyNotices.txt", "ThirdPartyNotices.txt"),
     ("onnxruntime/datasets/logreg_iris.onnx", IRIS),

@@ -1,34 +1,70 @@
-//! `cargo xtask image`: builds `docker/Dockerfile` with the first engine that
-//! answers, docker or podman.
+//! `cargo xtask image [--check] [--where-possible]`: builds `docker/Dockerfile`, then runs the
+//! image in every way that it promises, and prints what was seen.
+
+mod base;
+mod checks;
+mod container;
+mod engine;
 
 use std::process::Command;
 
 use crate::command::{aloud, captured};
-use crate::store::workspace;
+use crate::store::{workspace, Store};
 use crate::Result;
+use engine::Engine;
 
 /// The name given to the image.
 const TAG: &str = concat!("plimsoll:", env!("CARGO_PKG_VERSION"));
 
+const DOCKERFILE: &str = "docker/Dockerfile";
+
 /// The chore.
-pub fn run() -> Result<()> {
-    let engine = ["docker", "podman"]
-        .into_iter()
-        .find(|engine| answers(engine))
-        .ok_or(
-            "no container engine answers: install docker (on Debian and Ubuntu: \
-         apt-get install docker.io) or podman, start it, and see that `docker info` works; \
-         the build pulls two public base images",
-        )?;
-    aloud(
-        Command::new(engine)
-            .args(["build", "--file", "docker/Dockerfile", "--tag", TAG, "."])
-            .current_dir(workspace()),
-    )?;
+pub fn run(arguments: &[String]) -> Result<()> {
+    let [mut build, mut must] = [true; 2];
+    for argument in arguments {
+        match argument.as_str() {
+            "--check" => build = false,
+            "--where-possible" => must = false,
+            other => {
+                return Err(format!(
+                    "takes --check (do not build) and --where-possible (skip where no engine can \
+                     be had), found {other}"
+                ))
+            }
+        }
+    }
+    let store = Store::of_workspace();
+    let engine = match Engine::ensure(&store) {
+        Err(why) if !must => {
+            println!("SKIPPED: the image was neither built nor checked: {why}");
+            return Ok(());
+        }
+        engine => engine?,
+    };
+    if build {
+        base::ensure(engine, &store, &workspace().join(DOCKERFILE))?;
+        self::build(engine)?;
+    }
+    checks::run(engine, TAG, &store)
+}
+
+fn build(engine: Engine) -> Result<()> {
+    let revision = format!("REVISION={}", revision());
+    let mut build = engine.command(&["build", "--file", DOCKERFILE, "--tag", TAG]);
+    build.args(["--build-arg", &revision, "."]);
+    aloud(build.current_dir(workspace()))?;
     println!("built {TAG}; docker/README.md says how to run it");
     Ok(())
 }
 
-fn answers(engine: &str) -> bool {
-    captured(Command::new(engine).arg("info")).is_ok_and(|output| output.status.success())
+/// The commit that is checked out, if git tells.
+fn revision() -> String {
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "HEAD"]).current_dir(workspace());
+    match captured(&mut git) {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => "unknown".to_owned(),
+    }
 }

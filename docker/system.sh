@@ -1,0 +1,41 @@
+#!/bin/sh
+# Lays out in the folder $1 what the image takes of Debian, and nothing else, and writes a line for
+# each package that it comes from into the file $2: name, version, architecture, source package.
+set -eu
+root=$1 packages=$2
+
+# The C and C++ libraries that the binary and ONNX Runtime are linked with, at the paths where the
+# loader looks. `--library-path` inside the image would be a second way to say the same.
+loader=$(ldd /bin/sh | grep -o '/lib[^ ]*/ld-linux[^ ]*')
+folder=$(dirname "$(ldd /bin/sh | grep -o '/[^ ]*/libc\.so\.6')")
+mkdir -p "$root$(dirname "$loader")" "$root$folder"
+cp -L "$loader" "$root$loader"
+for library in libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libgcc_s.so.1 libstdc++.so.6; do
+  cp -L "$folder/$library" "$root$folder/"
+done
+
+# ONNX Runtime's StringNormalizer refuses to load without this locale. It asks it for the case of
+# letters only, so the collation tables, the largest part by far, are those of C.UTF-8.
+mkdir -p /tmp/locale "$root/usr/lib/locale"
+sed '/^LC_COLLATE/,/^END LC_COLLATE/d' /usr/share/i18n/locales/en_US > /tmp/locale/en_US
+sed -n '/^LC_COLLATE/,/^END LC_COLLATE/p' /usr/share/i18n/locales/C >> /tmp/locale/en_US
+localedef --no-archive --inputfile=/tmp/locale/en_US --charmap=UTF-8 "$root/usr/lib/locale/en_US.utf8"
+
+# Certificates for the AWS APIs: those that Debian trusts, none that this machine was given beside.
+mkdir -p "$root/etc/ssl/certs"
+sed -n 's|^[^#!]|/usr/share/ca-certificates/&|p' /etc/ca-certificates.conf |
+  xargs cat > "$root/etc/ssl/certs/ca-certificates.crt"
+
+# Names of users and hosts, and the one folder that can be written to.
+printf 'root:x:0:0:root:/:\nnobody:x:65534:65534:nobody:/:\n' > "$root/etc/passwd"
+printf 'root:x:0:\nnogroup:x:65534:\n' > "$root/etc/group"
+printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$root/etc/nsswitch.conf"
+mkdir -m 1777 "$root/tmp"
+
+: > "$packages"
+for package in libc6 libgcc-s1 libstdc++6 locales ca-certificates; do
+  mkdir -p "$root/usr/share/doc/$package"
+  cp -L "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/"
+  dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\t${source:Package}\n' \
+    "$package" >> "$packages"
+done
