@@ -20,7 +20,9 @@ pub struct Crate {
 impl Crate {
     /// The SPDX expression, if the manifest has one; an old form separates by slashes.
     pub fn license(&self) -> Option<String> {
-        (!self.license.is_empty()).then(|| self.license.replace('/', " OR "))
+        let spaced = self.license.replace('/', " OR ");
+        let words: Vec<&str> = spaced.split_whitespace().collect();
+        (!words.is_empty()).then(|| words.join(" "))
     }
 }
 

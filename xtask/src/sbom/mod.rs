@@ -127,9 +127,12 @@ fn packages(list: &str) -> Result<Vec<Value>> {
                     "{line}: expected a package's name, version, architecture and source"
                 ));
             };
-            let escaped = version.replace('+', "%2B").replace(':', "%3A");
-            let purl =
-                format!("pkg:deb/debian/{name}@{escaped}?arch={architecture}&distro=debian-12");
+            let escaped = |text: &str| text.replace('+', "%2B").replace(':', "%3A");
+            let purl = format!(
+                "pkg:deb/debian/{}@{}?arch={architecture}&distro=debian-12",
+                escaped(name),
+                escaped(version)
+            );
             Ok(json!({
                 "type": "library",
                 "bom-ref": purl,
@@ -150,7 +153,7 @@ mod tests {
     fn the_bill_names_each_part_once_and_what_it_needs() {
         let tree = Tree::read(
             "0plimsoll v0.1.0 (/src/cli)|Apache-2.0\n1inference v0.1.0 (/src/inference)|Apache-2.0\n\
-             2tokio v1.2.3|MIT\n3bytes v1.0.0|MIT/Apache-2.0\n1bytes v1.0.0|MIT/Apache-2.0 (*)\n",
+             2tokio v1.2.3|MIT\n3bytes v1.0.0|MIT / Apache-2.0\n1bytes v1.0.0|MIT / Apache-2.0 (*)\n",
         )
         .unwrap();
         let lock = "[[package]]\nname = \"tokio\"\nversion = \"1.2.3\"\n\
