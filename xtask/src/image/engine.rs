@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::command::{cannot_start, captured, quietly};
-use crate::store::{cannot, read_text, Store};
+use crate::store::{cannot, create_dir, read_text, Store};
 use crate::{packages, Result};
 
 /// How long a fresh engine may take to answer.
@@ -20,6 +20,22 @@ const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
 /// How it is started: as it likes, or with what works without the kernel's packet filter and
 /// without overlay file systems.
 const FLAGS: [&[&str]; 2] = [&[], &["--iptables=false", "--storage-driver=vfs"]];
+
+/// Why there is no engine.
+pub enum NoEngine {
+    /// This process may not start one.
+    NotAllowed(String),
+    /// It may, and what it needs for that failed.
+    Failed(String),
+}
+
+impl From<NoEngine> for String {
+    fn from(why: NoEngine) -> Self {
+        match why {
+            NoEngine::NotAllowed(why) | NoEngine::Failed(why) => why,
+        }
+    }
+}
 
 /// A container engine that answers.
 #[derive(Debug, Clone, Copy)]
@@ -32,27 +48,38 @@ impl Engine {
     ///
     /// # Errors
     /// Where none answers and none can be started here, with what a person has to do.
-    pub fn ensure(store: &Store) -> Result<Self> {
+    pub fn ensure(store: &Store) -> std::result::Result<Self, NoEngine> {
         if let Some(engine) = Self::answering() {
             return Ok(engine);
         }
         if !is_root() {
-            return Err(
+            return Err(NoEngine::NotAllowed(
                 "no container engine answers, and only root may install and start one: start \
                  docker or podman so that `docker info` works for this user"
                     .to_owned(),
-            );
+            ));
         }
         if !packages::has("dockerd") {
             println!("  installing docker.io");
             packages::install(&["docker.io"]).map_err(|why| {
-                format!("no container engine answers and docker.io cannot be installed: {why}")
+                NoEngine::Failed(format!(
+                    "no container engine answers and docker.io cannot be installed: {why}"
+                ))
             })?;
             if let Some(engine) = wait_for(SERVICE_PATIENCE, || false) {
                 return Ok(engine);
             }
         }
-        start(store)
+        start(store).map_err(NoEngine::Failed)?.ok_or_else(|| {
+            let log = log_of(store);
+            let said = read_text(&log).unwrap_or_default();
+            NoEngine::NotAllowed(format!(
+                "dockerd does not start here ({}); {} has what it said; a container without \
+                 privileges cannot run an engine of its own",
+                said.lines().last().unwrap_or("nothing"),
+                log.display()
+            ))
+        })
     }
 
     fn answering() -> Option<Self> {
@@ -91,10 +118,14 @@ pub fn is_root() -> bool {
         .is_ok_and(|metadata| metadata.uid() == 0)
 }
 
-/// Starts Docker's engine in the background, where it stays.
-fn start(store: &Store) -> Result<Engine> {
-    let log = store.path("dockerd.log");
-    crate::store::create_dir(&store.path(""))?;
+fn log_of(store: &Store) -> PathBuf {
+    store.path("dockerd.log")
+}
+
+/// Starts Docker's engine in the background, where it stays; none where it ends again.
+fn start(store: &Store) -> Result<Option<Engine>> {
+    let log = log_of(store);
+    create_dir(&store.path(""))?;
     for flags in FLAGS {
         let mut daemon = spawn(flags, &log)?;
         let ended = || daemon.try_wait().is_ok_and(|status| status.is_some());
@@ -103,18 +134,12 @@ fn start(store: &Store) -> Result<Engine> {
                 "  started dockerd, process {}; it stays until it is told to stop (kill {0})",
                 daemon.id()
             );
-            return Ok(engine);
+            return Ok(Some(engine));
         }
         let _ = daemon.kill();
         let _ = daemon.wait();
     }
-    let said = read_text(&log).unwrap_or_default();
-    let last = said.lines().last().unwrap_or("nothing");
-    Err(format!(
-        "dockerd does not start here ({last}); {} has what it said; a container without \
-         privileges cannot run an engine of its own",
-        log.display()
-    ))
+    Ok(None)
 }
 
 fn spawn(flags: &[&str], log: &Path) -> Result<Child> {
