@@ -19,6 +19,8 @@ CONNECTIONS = 16
 STARTS = 5
 # Seconds of each interval over one connection.
 ALONE_SECONDS = 2
+# Seconds after each interval: requests that wrk has left behind are then through.
+PAUSE = 0.3
 
 
 class Side(NamedTuple):
@@ -45,7 +47,7 @@ def launch(side, model, core):
     try:
         took, reply = first_reply(server, port, side.path, side.body.read_bytes(), begun)
     except BaseException:
-        server.stop()
+        server.kill()
         raise
     return server, port, took, reply
 
@@ -89,13 +91,19 @@ def pair(plimsoll, peer, folder, model, cores, seconds, rounds):
                 check_reply(side.name, reply, expected)
                 starts[index].append(took)
                 if turn + 1 < STARTS:
-                    running.pop()[0].stop()
+                    running.pop()[0].kill()
+                else:
+                    server.pause()
         loads, alone = ([], []), ([], [])
 
         def turn_of(index, connections, length):
             server, port, reply_bytes = running[index]
             url = f"http://127.0.0.1:{port}{sides[index].path}"
-            return press(server, url, sides[index].body, reply_bytes, connections, length)
+            server.resume()
+            load = press(server, url, sides[index].body, reply_bytes, connections, length)
+            time.sleep(PAUSE)
+            server.pause()
+            return load
 
         for index, side in enumerate(sides):
             turn_of(index, CONNECTIONS, round(side.warm_up))
@@ -108,7 +116,7 @@ def pair(plimsoll, peer, folder, model, cores, seconds, rounds):
         resident = [server.resident_bytes() for server, _, _ in running]
     finally:
         for server, _, _ in running:
-            server.stop()
+            server.kill()
     return [figures(loads[index], alone[index], starts[index], resident[index]) for index in (0, 1)]
 
 

@@ -105,14 +105,26 @@ class Server:
         """The end of what it wrote."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
-    def stop(self):
-        """Kills all its processes; returns when none is left."""
-        while members := self.members():
-            for pid in members:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+    def signal(self, number):
+        """Sends a signal to all its processes; how many there were."""
+        members = self.members()
+        for pid in members:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        return len(members)
+
+    def pause(self):
+        """Holds it, so that it takes nothing of the core that it shares."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+    def kill(self):
+        """Returns when none of its processes is left."""
+        while self.signal(signal.SIGKILL):
             self.process.poll()
             time.sleep(0.02)
         self.process.wait()
