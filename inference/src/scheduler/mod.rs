@@ -27,7 +27,7 @@ use crate::runtime::capacity::Capacity;
 use crate::runtime::{Engine, RunError};
 use crate::sync::atomic::{
     fence, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
