@@ -77,22 +77,36 @@ class Local:
         boto = boto3.Session("test", "test", region_name="eu-west-1")
         self.session = LocalSession(boto, sagemaker_config=NO_TELEMETRY)
         self.client = self.session.sagemaker_client
-        self.before = set(self.containers())
-        self.started = []
+        self.ports = []
 
-    def containers(self):
-        """The containers of the image that there are, ended ones too."""
-        return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"ancestor={self.image}").split()
+    def containers(self, ports):
+        """The containers of the image that serve on these ports of the host, ended ones too."""
+        found = []
+        for container in docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"ancestor={self.image}").split():
+            bindings = json.loads(docker("inspect", "--format", "{{json .HostConfig.PortBindings}}", container))
+            if any(binding["HostPort"] in ports for (binding, *_) in bindings.values()):
+                found.append(container)
+        return found
 
     def new_container(self):
-        """The one that was started since the last time."""
-        (new,) = set(self.containers()) - self.before - set(self.started)
-        self.started.append(new)
+        """The one that was started last: it has the last port."""
+        (new,) = self.containers(self.ports[-1:])
         return new
+
+    def remove_containers(self):
+        """Removes those that were started here, and no other."""
+        for container in self.containers(self.ports):
+            docker("rm", "--force", container)
+
+    def set_port(self):
+        """Gives the next container a port of its own."""
+        port = free_port()
+        self.ports.append(str(port))
+        self.session.config = {"local": {"local_code": False, "serving_port": port}}
 
     def model(self, name, data):
         """A model, of a folder or of an archive."""
-        self.session.config = {"local": {"local_code": False, "serving_port": free_port()}}
+        self.set_port()
         container = {"Image": self.image, "ModelDataUrl": f"file://{data}", "Environment": {}}
         self.client.create_model(name, container)
 
@@ -243,7 +257,7 @@ def an_archive(checks, local, churn, sum4):
 def a_deployed_model(checks, local, archive, request, known):
     """What a user of version 2 writes; in version 3 the layer above local mode fails by itself."""
     with checks("model_deploy_and_predictor"):
-        local.session.config = {"local": {"local_code": False, "serving_port": free_port()}}
+        local.set_port()
         model = Model(
             image_uri=local.image,
             model_data=f"file://{archive}",
@@ -312,8 +326,7 @@ def main():
         an_archive(checks, local, arguments.churn, arguments.sum4)
         batch(checks, local, arguments.sum4)
     finally:
-        for container in set(local.containers()) - local.before:
-            subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
+        local.remove_containers()
     with checks("nothing_phones_home"):
         expect(home.wanted(), [], "where it wanted to go")
     if checks.failed:
