@@ -200,8 +200,9 @@ fn complete(
 
 /// What of a call only the deployment knows; what refers to the call's own target or policies is known.
 fn later(item: &Item) -> Option<(String, &str)> {
-    const REFERENCES: [&str; 4] = [
+    const REFERENCES: [&str; 5] = [
         "AlarmActions",
+        "ScalingTargetId",
         "ServiceNamespace",
         "ResourceId",
         "ScalableDimension",
