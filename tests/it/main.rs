@@ -24,6 +24,8 @@ mod models;
 // Bad models and settings: refused at start, with the reason.
 mod limits;
 mod start;
+// Real clients.
+mod clients;
 // On the way out.
 mod shutdown;
 // What leaves: Prometheus page, CloudWatch, embedded metric format.
@@ -42,6 +44,8 @@ mod policy_write;
 mod simulate;
 mod simulate_page;
 mod simulate_traffic;
+// How it is deployed.
+mod deploying;
 // The house: who imports whom, and documents that match the code.
 mod documents;
 mod layers;

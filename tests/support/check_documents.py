@@ -123,7 +123,7 @@ def constraints(shape, value, path):
 def python_pattern(pattern):
     """A pattern of Java's, as Python has it."""
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
-    return pattern.replace(r"\p{Print}", r"[\x20-\x7e]")
+    return pattern.replace(r"\p{Print}", r"[\x20-\x7e]").replace(r"\p{ASCII}", r"[\x00-\x7f]")
 
 
 def target(call):

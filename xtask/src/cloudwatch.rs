@@ -15,7 +15,7 @@ use crate::store::{workspace, Store};
 use crate::Result;
 
 /// The Python packages it needs, in the store.
-const PACKAGES: &str = "python-cloudwatch";
+pub const PACKAGES: &str = "python-cloudwatch";
 
 /// The chore.
 pub fn run() -> Result<()> {

@@ -15,11 +15,13 @@ mod binary;
 mod browser;
 mod cfn_lint;
 mod child;
+mod clients;
 mod cloudwatch;
 mod command;
 mod conformance;
 mod demo;
 mod fixtures;
+mod host;
 mod image;
 mod models;
 mod onnxruntime;
@@ -44,6 +46,10 @@ cargo xtask CHORE
   test [ARGS]          fetch and make what the tests need, then run them all
   conformance [--filter TEXT] [--format npz|v2|triton] [--jobs N] [--sample]
                        ONNX's own operator cases through the server
+  clients [NAME…] [--image TAG]
+                       real clients against the binary, or against containers of an
+                       image: curl, boto3, tritonclient, locust; with an image also
+                       sagemaker-2 and sagemaker-3, the local mode of AWS's own SDK
   bench [ARGS]         run the benches
   image [--check]      build the container image and check it, or only check it; a Docker
                        engine is installed and started where none answers and root may
@@ -81,6 +87,7 @@ fn run(chore: &str, rest: &[String]) -> Result<()> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "conformance" => conformance::run(rest),
+        "clients" => clients::run(rest),
         "bench" => bench::run(rest),
         "models" => models::run(rest),
         "image" => image::run(rest),

@@ -149,7 +149,7 @@ pub fn log_of(store: &Store) -> PathBuf {
 }
 
 /// A port that was free a moment ago: the server is told one, as on SageMaker.
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

@@ -5,7 +5,9 @@
 
 use crate::command::{aloud, cargo};
 use crate::store::Store;
-use crate::{browser, cfn_lint, cloudwatch, conformance, fixtures, models, onnxruntime, Result};
+use crate::{
+    browser, cfn_lint, clients, cloudwatch, conformance, fixtures, models, onnxruntime, Result,
+};
 
 /// How many tests run at the same time.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
@@ -25,6 +27,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     cloudwatch::ensure(&store)?;
     cloudwatch::test(&store)?;
     cfn_lint::ensure(&store)?;
+    clients::ensure(&store)?;
     conformance::ensure_sample(&store)?;
     conformance::test(&store)?;
     let mut test = cargo();
