@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use plimsoll::settings;
+use scaling::document::Documents;
 use serde_json::{json, Value};
 
 use crate::support::server::binary;
@@ -311,6 +312,39 @@ fn the_template_scales_as_policy_write_says() {
     let again = format!("policy apply --dry-run {}", file.display());
     let said = well(&plimsoll(&account, &again));
     assert!(said.contains("nothing to do"), "{said}");
+}
+
+/// moto makes no alarms of templates, so they are put one by one, which botocore's validation sees.
+#[test]
+fn the_templates_alarms_are_taken() {
+    let account = CloudWatch::start();
+    let documents = Documents::read(&read(TEMPLATE)).expect("a template");
+    let mut calls = Vec::new();
+    for alarm in &documents.alarms {
+        let mut call = alarm.node.to_json();
+        // Whom it calls is known when the stack stands.
+        call["AlarmActions"] = json!(["arn:aws:sns:eu-west-1:123456789012:topic"]);
+        calls.push(("cloudwatch", "put_metric_alarm", call));
+    }
+    calls.push(("cloudwatch", "describe_alarms", json!({})));
+    let answers = account.calls(&calls);
+    let stands = answers.last().expect("an answer")["MetricAlarms"].clone();
+    let stands = stands.as_array().expect("a list");
+    let of = |name: &str| {
+        let mut found = stands.iter();
+        let found = found.find(|alarm| alarm["AlarmName"] == format!("demo-AllTraffic-{name}"));
+        found.unwrap_or_else(|| panic!("no {name}"))
+    };
+    assert_eq!(stands.len(), 4);
+    assert_eq!(of("guard")["Period"], 10);
+    assert_eq!(of("slow")["ExtendedStatistic"], "p99");
+    assert_eq!(of("slow")["Threshold"], 500_000.0);
+    assert_eq!(of("failing")["Namespace"], "AWS/SageMaker");
+    // Only missing data sets this one off: no load is below zero.
+    let silent = of("silent");
+    assert_eq!(silent["TreatMissingData"], "breaching");
+    assert_eq!(silent["Threshold"], 0.0);
+    assert_eq!(silent["ComparisonOperator"], "LessThanThreshold");
 }
 
 /// Without the version that IAM's grammar gives every document.
