@@ -17,6 +17,8 @@ from processes import Server
 # Connections that keep the serving core busy.
 CONNECTIONS = 16
 STARTS = 5
+# By which the mean length of replies may differ.
+SLACK = 0.02
 # Seconds of each interval over one connection.
 ALONE_SECONDS = 2
 # Seconds after each interval: requests that wrk has left behind are then through.
@@ -32,7 +34,7 @@ class Side(NamedTuple):
     place: Path
     path: str
     body: Path
-    warm_up: float
+    warm_up: int
 
 
 def launch(side, model, core):
@@ -61,6 +63,13 @@ def answer(folder, model):
     return json.loads(done.stdout)
 
 
+def check_lengths(name, first, later):
+    """Replies that nobody looked at are as long as those that were."""
+    for load in later:
+        if abs(load.reply_bytes / first.reply_bytes - 1) > SLACK:
+            raise Wrong(f"{name}: replies of {first.reply_bytes:.0f} bytes became {load.reply_bytes:.0f}")
+
+
 def figures(loads, alone, starts, resident):
     """What is kept of one server, interval by interval."""
     return {
@@ -78,7 +87,7 @@ def pair(plimsoll, peer, folder, model, cores, seconds, rounds):
     """Figures of both, Plimsoll's first."""
     serving, _ = cores
     sides = (
-        Side("plimsoll", servers.plimsoll, plimsoll, "/invocations", model.rows, 4.0),
+        Side("plimsoll", servers.plimsoll, plimsoll, "/invocations", model.rows, 4),
         Side(peer.name, peer.start, folder, peer.path.format(model=model.name), peer.body(model), peer.warm_up),
     )
     expected = answer(folder, model)
@@ -96,23 +105,25 @@ def pair(plimsoll, peer, folder, model, cores, seconds, rounds):
                     server.pause()
         loads, alone = ([], []), ([], [])
 
-        def turn_of(index, connections, length):
-            server, port, reply_bytes = running[index]
+        def turn_of(index, connections, length, checked=None):
+            server, port, _ = running[index]
             url = f"http://127.0.0.1:{port}{sides[index].path}"
             server.resume()
-            load = press(server, url, sides[index].body, reply_bytes, connections, length)
+            load = press(server, url, sides[index].body, connections, length, checked)
             time.sleep(PAUSE)
             server.pause()
             return load
 
-        for index, side in enumerate(sides):
-            turn_of(index, CONNECTIONS, round(side.warm_up))
+        # Every reply is looked at here; afterwards they must be as long on the average.
+        warm = [turn_of(index, CONNECTIONS, side.warm_up, running[index][2]) for index, side in enumerate(sides)]
         for turn in range(rounds):
             print(f"  {peer.name}, {model.name}: round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
             # In turn the first, as whoever comes second may find the machine warmer.
             for index in (0, 1) if turn % 2 == 0 else (1, 0):
                 loads[index].append(turn_of(index, CONNECTIONS, seconds))
                 alone[index].append(turn_of(index, 1, ALONE_SECONDS))
+        for index, side in enumerate(sides):
+            check_lengths(side.name, warm[index], loads[index] + alone[index])
         resident = [server.resident_bytes() for server, _, _ in running]
     finally:
         for server, _, _ in running:

@@ -46,7 +46,7 @@ class Peer(NamedTuple):
     # Launch -> command, environment
     start: object
     # Seconds of load before anything is measured.
-    warm_up: float = 4.0
+    warm_up: int = 4
     # Where requests go, with the model's name.
     path: str = "/invocations"
     v2: bool = False
@@ -163,7 +163,7 @@ PEERS = {
             ("multi-model-server", "sagemaker_inference"),
             multi_model_server,
             # Java compiles what is called often: its first half minute is slower by half.
-            warm_up=28.0,
+            warm_up=28,
             java=True,
         ),
         Peer("mlserver", "MLServer", ("mlserver",), mlserver, path="/v2/models/{model}/infer", v2=True),
