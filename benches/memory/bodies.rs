@@ -1,10 +1,7 @@
-//! Bodies of many rows for the digits model, which takes 64 numbers a row.
+//! Bodies of many rows of numbers.
 
 use benches::npy;
 use benches::served::Body;
-
-/// Numbers of a row.
-pub(crate) const COLUMNS: usize = 64;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +11,20 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Rows of a body of about so many bytes, and never more.
-    pub(crate) fn rows_of(self, bytes: usize) -> usize {
+    /// Rows of so many numbers in a body of about so many bytes, and never more.
+    pub(crate) fn rows_of(self, bytes: usize, columns: usize) -> usize {
         match self {
-            Self::Npy => (bytes - npy::head(&[bytes, COLUMNS]).len()) / (4 * COLUMNS),
-            Self::Json => (bytes - WRAPPING) / (json_row(0).len() + 2),
+            Self::Npy => (bytes - npy::head(&[bytes, columns]).len()) / (4 * columns),
+            Self::Json => (bytes - WRAPPING) / (json_row(0, columns).len() + 2),
         }
     }
 
-    /// A body of so many rows. What comes back is npz either way: digits has two outputs.
-    pub(crate) fn body(self, rows: usize) -> Body {
+    /// A body of so many rows. What comes back is npz either way, which carries any outputs.
+    pub(crate) fn body(self, rows: usize, columns: usize) -> Body {
         let (content_type, bytes) = match self {
             Self::Npy => {
-                let mut bytes = npy::head(&[rows, COLUMNS]);
-                bytes.extend((0..rows * COLUMNS).flat_map(|index| ink(index).to_le_bytes()));
+                let mut bytes = npy::head(&[rows, columns]);
+                bytes.extend((0..rows * columns).flat_map(|index| number(index).to_le_bytes()));
                 ("application/x-npy", bytes)
             }
             Self::Json => {
@@ -36,7 +33,7 @@ impl Form {
                     if row > 0 {
                         text.extend(b", ");
                     }
-                    text.extend(json_row(row).bytes());
+                    text.extend(json_row(row, columns).bytes());
                 }
                 text.extend(b"]}");
                 ("application/json", text)
@@ -54,15 +51,15 @@ impl Form {
 const WRAPPING: usize = 64;
 
 /// Spaced as Python's `json.dumps` does; every row has the same length.
-fn json_row(row: usize) -> String {
-    let numbers: Vec<String> = (0..COLUMNS)
-        .map(|column| format!("{:.2}", ink(row * COLUMNS + column)))
+fn json_row(row: usize, columns: usize) -> String {
+    let numbers: Vec<String> = (0..columns)
+        .map(|column| format!("{:.2}", number(row * columns + column)))
         .collect();
     format!("[{}]", numbers.join(", "))
 }
 
-/// Ink from 0 to under 10, in quarters.
-fn ink(index: usize) -> f32 {
+/// From 0 to under 10, in quarters.
+fn number(index: usize) -> f32 {
     let mixed = (index as u32).wrapping_add(1).wrapping_mul(2_654_435_761);
     ((mixed >> 16) % 40) as f32 / 4.0
 }

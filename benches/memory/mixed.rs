@@ -11,6 +11,8 @@ use probe::Request;
 use crate::bodies::Form;
 use crate::Bench;
 
+/// Numbers in a row of digits.
+const COLUMNS: usize = 64;
 const MINUTES: usize = 10;
 /// Rows of the requests; small ones come more often.
 const ROWS: [(usize, usize); 6] = [
@@ -33,11 +35,11 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     };
     let server = bench
         .cores
-        .serving(|| Server::asked(&bench.files, "digits", &[], &Form::Json.body(1)))?;
+        .serving(|| Server::asked(&bench.files, "digits", &[], &Form::Json.body(1, COLUMNS)))?;
     let mut requests = Vec::new();
     for form in [Form::Npy, Form::Json] {
         for (rows, times) in ROWS {
-            let request = form.body(rows).sent_to(server.request.target())?;
+            let request = form.body(rows, COLUMNS).sent_to(server.request.target())?;
             requests.extend(std::iter::repeat_n(request, times));
         }
     }

@@ -1,6 +1,6 @@
 //! A server on one model of the store, and the request that asks it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use probe::{Request, Target};
 
@@ -116,12 +116,23 @@ impl Server {
         environment: &[(&str, &str)],
         body: &Body,
     ) -> Result<Self> {
+        Self::on(&server::model(model)?, model, files, environment, body)
+    }
+
+    /// The same on any file; `model` is what it is called.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn on(
+        file: &Path,
+        model: &str,
+        files: &Files,
+        environment: &[(&str, &str)],
+        body: &Body,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("model"))?;
-        std::fs::copy(
-            server::model(model)?,
-            folder.path().join("model/model.onnx"),
-        )?;
+        std::fs::copy(file, folder.path().join("model/model.onnx"))?;
         let start = Start {
             binary: &files.binary,
             word: files.word,

@@ -185,6 +185,15 @@ pub fn model(name: &str) -> Result<PathBuf> {
     present(root()?.join(file), &format!("cargo xtask models {name}"))
 }
 
+/// One of the tests' small models.
+///
+/// # Errors
+/// It is missing, with the command that makes it.
+pub fn fixture(name: &str) -> Result<PathBuf> {
+    let file = format!(".plimsoll/fixtures/{name}/model.onnx");
+    present(root()?.join(file), "cargo xtask fixtures")
+}
+
 /// ONNX Runtime's library of the store.
 ///
 /// # Errors
