@@ -114,12 +114,24 @@ pub fn locate(folder: &Path) -> Result<PathBuf, LocateError> {
     })
 }
 
-/// Keeps the shortest of the paths that lead to one file, and every path that leads nowhere.
+/// Keeps the shortest of the paths that lead to one file, or to one link that leads nowhere.
 fn once_each(found: &mut Vec<PathBuf>) {
     found.sort_by_key(|path| (path.components().count(), path.clone()));
     let mut seen = BTreeSet::new();
-    found.retain(|path| path.canonicalize().map_or(true, |file| seen.insert(file)));
+    found.retain(|path| seen.insert(end_of(path)));
     found.sort();
+}
+
+/// The file that a path leads to; where it leads nowhere, the link in its folder.
+fn end_of(path: &Path) -> PathBuf {
+    let link = || {
+        let folder = path.parent()?.canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    path.canonicalize()
+        .ok()
+        .or_else(link)
+        .unwrap_or_else(|| path.to_owned())
 }
 
 #[derive(Default)]
