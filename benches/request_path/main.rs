@@ -12,8 +12,6 @@
 #![expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
 
 mod cases;
-mod echo;
-mod process;
 mod setup;
 
 use std::process::ExitCode;
@@ -21,6 +19,7 @@ use std::time::Duration;
 
 use benches::bare;
 use benches::cores::Cores;
+use benches::echo::{self, Echo};
 use benches::figures::{count, median, spread};
 use benches::options::Options;
 use benches::server::Child;
@@ -42,13 +41,11 @@ const OPEN_CONNECTIONS: usize = 128;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let done = match words.first().map(String::as_str) {
-        Some(echo::WORD) => echo::serve(&words[1..]),
-        _ => bare::child(&words).unwrap_or_else(|| {
-            let models = MODELS.map(|model| model.name);
-            Options::parse(&words, &models).and_then(|options| bench(&options))
-        }),
-    };
+    let child = echo::child(&words).or_else(|| bare::child(&words));
+    let done = child.unwrap_or_else(|| {
+        let models = MODELS.map(|model| model.name);
+        Options::parse(&words, &models).and_then(|options| bench(&options))
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -109,9 +106,18 @@ fn measure(model: &'static Model, options: &Options, cores: &Cores) -> Result<()
             let (name, status) = (body.name, reply.status);
             return Err(format!("{name} was answered with {status}: {said}").into());
         }
-        let echo = process::echo(&setup, cores, &reply, false)?;
+        let bare = setup.bare();
+        let echo = |model| {
+            let echo = Echo {
+                reply: &reply,
+                threads: 1,
+                model,
+                scratch: setup.scratch(),
+            };
+            cores.serving(|| echo.start())
+        };
+        let (echo, running) = (echo(None)?, echo(Some(&bare))?);
         let echo_request = post(&echo, body)?;
-        let running = process::echo(&setup, cores, &reply, true)?;
         let running_request = post(&running, body)?;
         cases.push(Case {
             model,

@@ -10,16 +10,17 @@ mod token_step;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benches::bare;
+use benches::bare::{self, Axes};
 use benches::cores::Cores;
+use benches::echo::{self, Echo};
 use benches::figures::{count, median, spread};
 use benches::load::{all_well, limits, Sender};
 use benches::options::Options;
 use benches::served::{Body, Files, Server};
-use benches::server;
+use benches::server::{self, Child};
 use benches::target::{self, Wanted};
 use benches::Result;
-use probe::{closed_loop, open_loop, Arrivals, Report, Request};
+use probe::{closed_loop, open_loop, Arrivals, Report, Request, Target};
 
 /// Pairs of one comparison.
 const ROUNDS: usize = 9;
@@ -48,7 +49,10 @@ const PARTS: [Part; 4] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match bare::child(&words).unwrap_or_else(|| bench(&words)) {
+    match echo::child(&words)
+        .or_else(|| bare::child(&words))
+        .unwrap_or_else(|| bench(&words))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("scheduler: {error}");
@@ -119,29 +123,78 @@ impl Bench {
     }
 }
 
-/// Two cores against one: does a reply cost more CPU time where threads share the work?
+/// Two cores against one: does a reply cost more CPU time where threads share the work? The sender
+/// shares the second core, and with so many connections on two threads each wake-up brings fewer
+/// requests: what that does to a server that adds nothing is seen on the echo that runs the model.
 fn threads(bench: &Bench) -> Result<()> {
-    for model in ["digits", "magika"] {
-        let one = bench
-            .cores
-            .serving(|| Server::start(&bench.files, model, &[]))?;
-        let two = bench
-            .cores
-            .on_both(|| Server::start(&bench.files, model, &[]))?;
+    for (model, axis) in [("digits", 1), ("magika", 2048)] {
+        let start = || Server::start(&bench.files, model, &[]);
+        let (one, two) = (bench.cores.serving(start)?, bench.cores.on_both(start)?);
+        let reply = bench.sender.once(&one.request)?;
+        let file = server::model(model)?;
+        let bare = bare::Model {
+            library: &bench.files.library,
+            file: &file,
+            axes: Axes::one_record(axis),
+        };
+        let scratch = tempfile::tempdir()?;
+        let echo = |threads| Echo {
+            reply: &reply,
+            threads,
+            model: Some(&bare),
+            scratch: scratch.path(),
+        };
+        let body = Body::of(model)?;
+        let one_echo = Asked::of(bench.cores.serving(|| echo(1).start())?, &body)?;
+        let two_echo = Asked::of(bench.cores.on_both(|| echo(2).start())?, &body)?;
         for connections in [2, 64] {
-            let ratios = bench.ratios([&one, &two], |server| {
-                bench.per_cpu_second(server, connections)
-            })?;
+            let measure = |child: &Child, request: &Request| -> Result<f64> {
+                let before = child.cpu_seconds()?;
+                let report = bench.closed(request, connections, one.longer())?;
+                Ok(report.answered as f64 / (child.cpu_seconds()? - before))
+            };
+            let all = || -> Result<(f64, f64)> {
+                let server = |server: &Server| measure(&server.child, &server.request);
+                let echo = |echo: &Asked| measure(&echo.child, &echo.request);
+                let served = (server(&one)?, server(&two)?);
+                let echoed = (echo(&one_echo)?, echo(&two_echo)?);
+                Ok((served.1 / served.0, echoed.1 / echoed.0))
+            };
+            // Outside the figures: caches, arenas, connections.
+            all()?;
+            let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| all()).collect::<Result<_>>()?;
+            let echoed: Vec<f64> = rounds.iter().map(|(_, echoed)| *echoed).collect();
+            println!(
+                "  {model}, {connections} connections, an echo that runs it on two cores over one: {}",
+                spread(&echoed, |ratio| format!("{ratio:.2}"))
+            );
+            let served: Vec<f64> = rounds.iter().map(|(served, _)| *served).collect();
             say(
                 &format!(
                     "{model}, {connections} connections, replies per CPU-second on two cores over one"
                 ),
-                &ratios,
+                &served,
                 Wanted::AtLeast(0.9),
             );
         }
     }
     Ok(())
+}
+
+/// An echo, and the request that asks it.
+struct Asked {
+    child: Child,
+    request: Request,
+}
+
+impl Asked {
+    fn of(child: Child, body: &Body) -> Result<Self> {
+        let target = Target::parse(&format!("http://127.0.0.1:{}/invocations", child.port()))?;
+        Ok(Self {
+            request: body.sent_to(&target)?,
+            child,
+        })
+    }
 }
 
 /// Requests that share runs against one run each.

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod cores;
+pub mod echo;
 pub mod fifo;
 pub mod figures;
 pub mod load;
