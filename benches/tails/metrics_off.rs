@@ -16,7 +16,13 @@ const MORE: usize = 3;
 /// Replies per CPU-second of all threads of the server, the sidecar's included: without; with, out of
 /// the same program; and with, of the binary that ships.
 pub(crate) fn measure(bench: &Bench) -> Result<()> {
-    let start = |files: &Files| bench.cores.serving(|| Server::start(files, MODEL, &[]));
+    // Whether sharing runs pays is close for this model, and each server would decide for itself.
+    let settings = [("PLIMSOLL_BATCHING", "off")];
+    let start = |files: &Files| {
+        bench
+            .cores
+            .serving(|| Server::start(files, MODEL, &settings))
+    };
     let servers = [
         start(&bench.files.this_program(plain::WITHOUT)?)?,
         start(&bench.files.this_program(plain::WITH)?)?,
