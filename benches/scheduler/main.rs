@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use benches::bare::{self, Axes};
 use benches::cores::Cores;
-use benches::echo::{self, Echo};
+use benches::echo::{self, Asked, Echo};
 use benches::figures::{count, median, spread};
 use benches::load::{all_well, limits, Sender};
 use benches::options::Options;
@@ -20,7 +20,7 @@ use benches::served::{Body, Files, Server};
 use benches::server::{self, Child};
 use benches::target::{self, Wanted};
 use benches::Result;
-use probe::{closed_loop, open_loop, Arrivals, Report, Request, Target};
+use probe::{closed_loop, open_loop, Arrivals, Report, Request};
 
 /// Pairs of one comparison.
 const ROUNDS: usize = 9;
@@ -179,22 +179,6 @@ fn threads(bench: &Bench) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// An echo, and the request that asks it.
-struct Asked {
-    child: Child,
-    request: Request,
-}
-
-impl Asked {
-    fn of(child: Child, body: &Body) -> Result<Self> {
-        let target = Target::parse(&format!("http://127.0.0.1:{}/invocations", child.port()))?;
-        Ok(Self {
-            request: body.sent_to(&target)?,
-            child,
-        })
-    }
 }
 
 /// Requests that share runs against one run each.

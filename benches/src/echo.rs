@@ -21,11 +21,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use probe::Reply;
+use probe::{Reply, Target};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use crate::bare::{Axes, Bare, Model};
+use crate::served::Body;
 use crate::server::Child;
 use crate::Result;
 
@@ -80,6 +81,28 @@ impl Echo<'_> {
         let port = line.trim().parse().map_err(|_| "the echo did not start")?;
         child.listens_on(port);
         Ok(child)
+    }
+}
+
+/// An echo, and the request that asks it.
+pub struct Asked {
+    /// The process.
+    pub child: Child,
+    /// The request.
+    pub request: probe::Request,
+}
+
+impl Asked {
+    /// An echo that is sent this.
+    ///
+    /// # Errors
+    /// The body's headers cannot be sent.
+    pub fn of(child: Child, body: &Body) -> Result<Self> {
+        let target = Target::parse(&format!("http://127.0.0.1:{}/invocations", child.port()))?;
+        Ok(Self {
+            request: body.sent_to(&target)?,
+            child,
+        })
     }
 }
 

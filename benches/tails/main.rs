@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use benches::bare;
 use benches::cores::Cores;
+use benches::echo;
 use benches::load::Sender;
 use benches::options::Options;
 use benches::served::Files;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
     let done = match words.first().map(String::as_str) {
         Some(plain::WITH) => return plimsoll::serve::run(),
         Some(plain::WITHOUT) => plain::serve(),
-        _ => bare::child(&words).unwrap_or_else(|| bench(&words)),
+        _ => echo::child(&words)
+            .or_else(|| bare::child(&words))
+            .unwrap_or_else(|| bench(&words)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

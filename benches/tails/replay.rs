@@ -15,16 +15,21 @@
 //! median(s)* after its end: what sockets and wake-ups of both sides take when nobody waits, which each
 //! request pays and no queue is held by.
 //!
-//! Beside it stands the replay of the runs alone (*h = 0*, *d = L - median(r)*): a server that needs no
+//! Beside it stands what a bare hyper echo that runs the model before each answer makes of the same
+//! arrivals: where the machine takes its cores away for milliseconds at a time, no server has the
+//! replay's tail, and the echo shows how much of it is the machine's.
+//!
+//! So does the replay of the runs alone (*h = 0*, *d = L - median(r)*): a server that needs no
 //! core for anything but the model. For a model of microseconds that is a queue that is hardly busy, so
 //! it is no target.
 
 use std::time::Duration;
 
 use benches::bare::{self, Axes};
+use benches::echo::{Asked, Echo};
 use benches::fifo;
 use benches::figures::{median, spread};
-use benches::served::Server;
+use benches::served::{Body, Server};
 use benches::server;
 use benches::target::{self, Wanted};
 use benches::Result;
@@ -45,6 +50,7 @@ const LONGER: u32 = 8;
 /// What one round gave, microseconds.
 struct Round {
     p99: f64,
+    echoed: f64,
     replayed: f64,
     replayed_runs_alone: f64,
     was_late: bool,
@@ -68,10 +74,29 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
             axes: Axes::one_record(axis),
         };
         let time = server.longer() * bench.interval;
+        let reply = bench.sender.once(&server.request)?;
+        let scratch = tempfile::tempdir()?;
+        let echo = Echo {
+            reply: &reply,
+            threads: 1,
+            model: Some(&bare),
+            scratch: scratch.path(),
+        };
+        let echo = Asked::of(bench.cores.serving(|| echo.start())?, &Body::of(model)?)?;
         // Outside the figures: caches, arenas, connections.
         bench.sender.closed(&server.request, connections, time)?;
+        bench.sender.closed(&echo.request, connections, time)?;
         let rounds: Result<Vec<Round>> = (0..bench.rounds)
-            .map(|round| one_round(bench, &server, &bare, connections, time, round as u64))
+            .map(|round| {
+                one_round(
+                    bench,
+                    (&server, &echo),
+                    &bare,
+                    connections,
+                    time,
+                    round as u64,
+                )
+            })
             .collect();
         say(model, &rounds?);
     }
@@ -80,7 +105,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
 
 fn one_round(
     bench: &Bench,
-    server: &Server,
+    (server, echo): (&Server, &Asked),
     bare: &bare::Model<'_>,
     connections: usize,
     time: Duration,
@@ -106,6 +131,9 @@ fn one_round(
     let report: Report = bench
         .sender
         .open(&server.request, arrivals, CONNECTIONS, open)?;
+    let echoed: Report = bench
+        .sender
+        .open(&echo.request, arrivals, CONNECTIONS, open)?;
     let capacity = (before + saturation()?) / 2.0;
     let run = runs.iter().sum::<f64>() / runs.len() as f64;
     let beside = (1.0 / capacity - run).max(0.0);
@@ -122,6 +150,7 @@ fn one_round(
     let (replayed, beyond) = replay(beside);
     Ok(Round {
         p99: report.latency_us.p99,
+        echoed: echoed.latency_us.p99,
         replayed,
         replayed_runs_alone: replay(0.0).0,
         was_late: report.generator_was_late(),
@@ -154,9 +183,10 @@ fn say(model: &str, rounds: &[Round]) {
     let alone = of(|round| round.p99 / round.replayed_runs_alone);
     let ratios = of(|round| round.p99 / round.replayed);
     println!(
-        "    over the replay {}, over that of the runs alone {}",
+        "    over the replay {}, over that of the runs alone {}; an echo that runs it, over the replay {}",
         spread(&ratios, two),
-        spread(&alone, two)
+        spread(&alone, two),
+        spread(&of(|round| round.echoed / round.replayed), two),
     );
     target::say(
         &format!("{model}, p99 at 80 % of saturation over the replay first come, first served"),

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::command::{cannot_start, cargo};
 use crate::store::Store;
-use crate::{models, onnxruntime, Result};
+use crate::{fixtures, models, onnxruntime, Result};
 
 /// How a bench begins the line of a target.
 const TARGET: &str = "target: ";
@@ -19,6 +19,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     onnxruntime::ensure(&store)?;
     models::ensure(&store, &models::ALL)?;
     models::ensure(&store, &models::BENCH)?;
+    fixtures::ensure(&store)?;
     let mut command = cargo();
     command
         .args(["bench", "-p", "benches"])

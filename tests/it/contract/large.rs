@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::support::bodies::{last_f32s, npy_head};
+use crate::support::bodies::{last_f32s, npy, npy_head};
 use crate::support::cgroup::{Group, Limits};
-use crate::support::{http, Connection, Server};
+use crate::support::{http, root, Connection, Server};
 
 const MB: usize = 1024 * 1024;
 
@@ -52,6 +52,26 @@ fn case_117_a_body_of_600_mb_is_served_in_less_than_4_times_its_size() {
     assert_eq!(last_f32s(&reply.body, 1), [600.0]);
     let peak = server.peak_memory();
     assert!(peak < 4 * BODY as u64, "{} MB", peak / MB as u64);
+}
+
+#[test]
+fn what_a_large_run_took_of_memory_is_given_back() {
+    const ROWS: usize = 100_000;
+    let server = Server::on_folder(&root().join(".plimsoll/models/digits"))
+        .env("PLIMSOLL_SLOTS", "1")
+        .ready();
+    let body = |rows: usize| npy(&format!("({rows}, 64)"), &vec![1.0; 64 * rows]);
+    let send = |body: &[u8]| {
+        let reply = server.invoke("application/x-npy", body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    let (small, large) = (body(1), body(ROWS));
+    (0..100).for_each(|_| send(&small));
+    let before = server.memory();
+    (0..3).for_each(|_| send(&large));
+    // The layers are as wide as the input: the run alone takes more than the body.
+    let kept = server.memory().saturating_sub(before);
+    assert!(kept < large.len() as u64, "{} MB", kept / MB as u64);
 }
 
 /// A run of just over a minute, or of 5 minutes if `PLIMSOLL_TEST_LONG=1`. With a small share of a

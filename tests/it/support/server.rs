@@ -317,13 +317,22 @@ impl Server {
 
     /// Most memory that it ever had in use, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Memory that it has in use, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
         let status = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(status).expect("it runs");
-        let peak = status.lines().find_map(|line| {
-            let kilobytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        let bytes = status.lines().find_map(|line| {
+            let kilobytes = line.strip_prefix(field)?.trim().strip_suffix(" kB")?;
             kilobytes.parse::<u64>().ok()
         });
-        1024 * peak.expect("VmHWM")
+        1024 * bytes.expect(field)
     }
 
     /// Waits for its end.

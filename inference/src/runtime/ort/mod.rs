@@ -4,13 +4,14 @@
 //! looked for by the `ort` crate itself: without a path that crate panics where we want a sentence.
 //! Its telemetry is switched off before the library is loaded.
 
+mod usual;
 mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ort::logging::LogLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{TensorElementType, ValueType};
 
 use super::reason::{last_cause, load_reason};
@@ -18,6 +19,7 @@ use super::{Engine, RunError};
 use crate::model::{Dim, Port, PortType, Signature};
 use crate::onnx_file::{Facts, ZipMap};
 use crate::tensor::{ElementType, Keys, Tensor, Value};
+use usual::Usual;
 use values::{input_value, output_value, refuse_nul, tensor, zipped};
 
 /// The oldest ONNX Runtime that is accepted, as `1.N`.
@@ -25,6 +27,9 @@ pub const MIN_MINOR_VERSION: u32 = ort::MINOR_VERSION;
 
 /// Read once by the library when it is first used; `1` means that nothing is ever sent.
 const TELEMETRY_SWITCH: &str = "ORT_DISABLE_TELEMETRY";
+
+/// An option of a run: at its end, memory that nothing of it uses any more goes back to the system.
+const GIVE_BACK: (&str, &str) = ("memory.enable_memory_arena_shrinkage", "cpu:0");
 
 /// Switches the library's telemetry off. To be called before there is a second thread, because the
 /// environment belongs to all of them; [`Runtime::open`] makes up for whoever did not.
@@ -195,7 +200,8 @@ impl Runtime {
             None => builder.commit_from_file(&source.file),
         }
         .map_err(|error| refused(&error))?;
-        OrtEngine::new(session, source)
+        let giving_back = giving_back().map_err(|error| refused(&error))?;
+        OrtEngine::new(session, giving_back, source)
     }
 
     fn builder(
@@ -257,16 +263,25 @@ pub struct Source {
     pub rewritten: Option<(Arc<Vec<u8>>, Vec<ZipMap>)>,
 }
 
+fn giving_back() -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    options.set(GIVE_BACK.0, GIVE_BACK.1)?;
+    Ok(options)
+}
+
 /// One ONNX Runtime session.
 pub struct OrtEngine {
     session: Session,
+    usual: Usual,
+    /// How large runs are run.
+    giving_back: RunOptions,
     signature: Arc<Signature>,
     /// Per output: the keys of the maps that its scores stand for.
     maps: Vec<Option<Arc<Keys>>>,
 }
 
 impl OrtEngine {
-    fn new(session: Session, source: &Source) -> Result<Self, LoadError> {
+    fn new(session: Session, giving_back: RunOptions, source: &Source) -> Result<Self, LoadError> {
         let zip_maps: &[ZipMap] = source.rewritten.as_ref().map_or(&[], |(_, maps)| maps);
         let rankless = |name: &str| source.facts.rankless.contains(name);
         let inputs: Vec<Port> = session
@@ -316,6 +331,8 @@ impl OrtEngine {
         }
         Ok(Self {
             session,
+            usual: Usual::default(),
+            giving_back,
             signature: Arc::new(Signature { inputs, outputs }),
             maps,
         })
@@ -396,10 +413,14 @@ impl Engine for OrtEngine {
             refuse_nul(port, tensor)?;
             values.push(input_value(tensor).map_err(|error| run_error(&error))?);
         }
-        let outputs = self
-            .session
-            .run(values.as_slice())
-            .map_err(|error| run_error(&error))?;
+        let bytes = inputs.iter().map(Tensor::bytes).sum();
+        let outputs = match self.usual.is_passed_by(bytes) {
+            true => self
+                .session
+                .run_with_options(values.as_slice(), &self.giving_back),
+            false => self.session.run(values.as_slice()),
+        };
+        let outputs = outputs.map_err(|error| run_error(&error))?;
         outputs
             .into_iter()
             .zip(&self.maps)
