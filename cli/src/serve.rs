@@ -27,6 +27,7 @@ pub fn run() -> ExitCode {
     };
     logging::install(settings.log, settings.log_level);
     inference::runtime::ort::switch_telemetry_off();
+    inference::heap::give_large_blocks_back();
 
     let limits = sidecar::limits();
     let config = settings.inference(&limits);

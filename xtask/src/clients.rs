@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::command::aloud;
+use crate::command::{aloud, captured};
 use crate::host::{Host, Serving};
 use crate::python::{packages, packages_alone, python};
 use crate::step::{step, Outcome};
 use crate::store::{workspace, Store};
-use crate::{binary, cloudwatch, fixtures, models, onnxruntime, Result};
+use crate::{binary, cloudwatch, fixtures, models, onnxruntime, packages as system, Result};
 
 /// What installs a client's packages.
 type Install = fn(&Store, &str, &str) -> Result<Outcome>;
@@ -98,6 +98,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     models::ensure(&store, &DEMO_MODELS)?;
     fixtures::ensure(&store)?;
+    if wanted.clients.iter().any(|client| client.starts_itself) {
+        ensure_compose()?;
+    }
     let host = match &wanted.image {
         Some(image) => Host::image(image)?,
         None => {
@@ -119,6 +122,20 @@ pub fn run(arguments: &[String]) -> Result<()> {
         [] => Ok(()),
         some => Err(format!("not everything is well with {}", some.join(", "))),
     }
+}
+
+/// What local mode starts its containers with: the engine's own part, or the program of before.
+fn ensure_compose() -> Result<()> {
+    let own = captured(Command::new("docker").args(["compose", "version"]));
+    if own.is_ok_and(|output| output.status.success()) || system::has("docker-compose") {
+        return Ok(());
+    }
+    println!("  installing docker-compose");
+    system::install(&["docker-compose"]).map_err(|why| {
+        format!(
+            "the SageMaker SDK's local mode needs docker-compose, which cannot be installed: {why}"
+        )
+    })
 }
 
 /// Installs what the clients need that the tests run too.
