@@ -36,8 +36,17 @@ pub(super) fn settings_file(file: &Path, wrong: &mut Vec<String>) -> BTreeMap<St
         {
             return settings
         }
+        // So is one that cannot be read.
+        Err(_)
+            if file
+                .parent()
+                .is_some_and(|folder| folder.read_dir().is_err()) =>
+        {
+            return settings
+        }
         Err(error) => {
-            wrong.push(format!("{}: {error}", file.display()));
+            let advice = inference::access::advice(file, &error);
+            wrong.push(format!("{}: {error}{advice}", file.display()));
             return settings;
         }
     };
