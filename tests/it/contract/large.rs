@@ -62,7 +62,7 @@ fn what_a_large_run_took_of_memory_is_given_back() {
         .ready();
     let body = |rows: usize| npy(&format!("({rows}, 64)"), &vec![1.0; 64 * rows]);
     let send = |body: &[u8]| {
-        let reply = server.invoke_accepting("application/x-npy", "application/x-npy", body);
+        let reply = server.invoke_accepting("application/x-npy", "application/x-npz", body);
         assert_eq!(reply.status, 200, "{}", reply.text());
     };
     let (small, large) = (body(1), body(ROWS));
