@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::ptr;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use ort::environment::Environment;
@@ -224,8 +225,7 @@ fn once(words: &[String]) -> Result<()> {
         return Err("expected LIBRARY MODEL AXES SECONDS".into());
     };
     let axes = Axes::parse(axes)?;
-    let environment = ort::init_from(library)?.with_telemetry(false).build()?;
-    let session = open(&environment, model)?;
+    let session = open(environment(library)?, model)?;
     let one = Axes {
         first: 1,
         ..axes.clone()
@@ -238,6 +238,16 @@ fn once(words: &[String]) -> Result<()> {
     Bare::laid_out(bare.session, &axes)?.run()?;
     println!("{}", memory::peak_bytes(process)?.saturating_sub(before));
     Ok(())
+}
+
+/// The one that a process may have: made by the first who asks, before any other does.
+fn environment(library: &str) -> Result<&'static Environment> {
+    static MADE: OnceLock<Environment> = OnceLock::new();
+    if let Some(made) = MADE.get() {
+        return Ok(made);
+    }
+    let made = ort::init_from(library)?.with_telemetry(false).build()?;
+    Ok(MADE.get_or_init(|| made))
 }
 
 fn open(environment: &Environment, model: &str) -> ort::Result<Session> {
@@ -304,8 +314,7 @@ impl Bare {
     /// # Errors
     /// ONNX Runtime refuses, or the model has a port of a kind that no benched model has.
     pub fn open(library: &str, model: &str, axes: &Axes) -> Result<Self> {
-        let environment = ort::init_from(library)?.with_telemetry(false).build()?;
-        Self::laid_out(open(&environment, model)?, axes)
+        Self::laid_out(open(environment(library)?, model)?, axes)
     }
 
     fn laid_out(session: Session, axes: &Axes) -> Result<Self> {
