@@ -123,12 +123,14 @@ impl Bench {
     }
 }
 
-/// Two cores against one: does a reply cost more CPU time where threads share the work? The sender
+/// Two cores against one: does a reply cost more CPU time where threads share the work? Without
+/// batching, which each server decides for itself. The sender
 /// shares the second core, and with so many connections on two threads each wake-up brings fewer
 /// requests: what that does to a server that adds nothing is seen on the echo that runs the model.
 fn threads(bench: &Bench) -> Result<()> {
     for (model, axis) in [("digits", 1), ("magika", 2048)] {
-        let start = || Server::start(&bench.files, model, &[]);
+        let settings = [("PLIMSOLL_BATCHING", "off")];
+        let start = || Server::start(&bench.files, model, &settings);
         let (one, two) = (bench.cores.serving(start)?, bench.cores.on_both(start)?);
         let reply = bench.sender.once(&one.request)?;
         let file = server::model(model)?;
