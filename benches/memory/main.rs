@@ -11,14 +11,11 @@ use std::process::ExitCode;
 use benches::bare;
 use benches::cores::Cores;
 use benches::load::Sender;
-use benches::options::Options;
+use benches::options::{Options, Part};
 use benches::served::Files;
 use benches::Result;
 
-/// A part of this bench: its name, and what measures it.
-type Part = (&'static str, fn(&Bench) -> Result<()>);
-
-const PARTS: [Part; 2] = [("peak", peak::measure), ("mixed", mixed::measure)];
+const PARTS: [Part<Bench>; 2] = [("peak", peak::measure), ("mixed", mixed::measure)];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -50,12 +47,5 @@ fn bench(words: &[String]) -> Result<()> {
         sender: Sender::new()?,
         quick: options.quick,
     };
-    for (name, part) in PARTS {
-        if options.wants(name) {
-            println!();
-            println!("{name}");
-            part(&bench)?;
-        }
-    }
-    Ok(())
+    options.measure(&bench, &PARTS)
 }

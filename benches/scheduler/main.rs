@@ -15,7 +15,7 @@ use benches::cores::Cores;
 use benches::echo::{self, Asked, Echo};
 use benches::figures::{count, median, spread};
 use benches::load::{all_well, limits, Sender};
-use benches::options::Options;
+use benches::options::{Options, Part};
 use benches::served::{Body, Files, Server};
 use benches::server::{self, Child};
 use benches::target::{self, Wanted};
@@ -37,10 +37,7 @@ const BARE_ROUNDS: usize = 3;
 /// Looks at `/ping` a second.
 const PINGS: f64 = 100.0;
 
-/// A part of this bench: its name, and what measures it.
-type Part = (&'static str, fn(&Bench) -> Result<()>);
-
-const PARTS: [Part; 4] = [
+const PARTS: [Part<Bench>; 4] = [
     ("threads", threads),
     ("batching", batching),
     ("overload", overload),
@@ -81,14 +78,7 @@ fn bench(words: &[String]) -> Result<()> {
         sender: Sender::new()?,
         interval: Duration::from_millis(if options.quick { 200 } else { 800 }),
     };
-    for (name, part) in PARTS {
-        if options.wants(name) {
-            println!();
-            println!("{name}");
-            part(&bench)?;
-        }
-    }
-    Ok(())
+    options.measure(&bench, &PARTS)
 }
 
 impl Bench {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use crate::{server, Result};
 
+/// A part of a bench: its name, and what measures it.
+pub type Part<B> = (&'static str, fn(&B) -> Result<()>);
+
 /// What was asked for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Options {
@@ -45,6 +48,22 @@ impl Options {
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.contains(&name)
+    }
+
+    /// Measures those parts that are wanted, one after the other, each below its name.
+    ///
+    /// # Errors
+    /// That of the first part that fails.
+    #[expect(clippy::print_stdout, reason = "a bench speaks to the terminal")]
+    pub fn measure<B>(&self, bench: &B, parts: &[Part<B>]) -> Result<()> {
+        for (name, part) in parts {
+            if self.wants(name) {
+                println!();
+                println!("{name}");
+                part(bench)?;
+            }
+        }
+        Ok(())
     }
 
     /// The server to measure: the one that was named, or the one that ships, built.

@@ -13,14 +13,11 @@ use benches::bare;
 use benches::cores::Cores;
 use benches::echo;
 use benches::load::Sender;
-use benches::options::Options;
+use benches::options::{Options, Part};
 use benches::served::Files;
 use benches::Result;
 
-/// A part of this bench: its name, and what measures it.
-type Part = (&'static str, fn(&Bench) -> Result<()>);
-
-const PARTS: [Part; 2] = [
+const PARTS: [Part<Bench>; 2] = [
     ("replay", replay::measure),
     ("metrics", metrics_off::measure),
 ];
@@ -69,12 +66,5 @@ fn bench(words: &[String]) -> Result<()> {
         interval,
         rounds,
     };
-    for (name, part) in PARTS {
-        if options.wants(name) {
-            println!();
-            println!("{name}");
-            part(&bench)?;
-        }
-    }
-    Ok(())
+    options.measure(&bench, &PARTS)
 }

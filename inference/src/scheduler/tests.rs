@@ -244,6 +244,13 @@ fn start_short() -> Test {
     test
 }
 
+/// Submits one short run.
+async fn submit(test: &Test) -> Result<Ran, SubmitError> {
+    test.scheduler
+        .submit(request(1), within(LONG), Instant::now())
+        .await
+}
+
 #[tokio::test]
 async fn a_lone_short_run_stays_on_the_thread_that_read_it() {
     let test = start_short();
@@ -269,12 +276,7 @@ async fn short_runs_of_one_wake_up_are_led_by_the_first() {
     for _ in 0..3 {
         test.steps.send(Step::Answer).unwrap();
     }
-    let submit = || {
-        Box::pin(
-            test.scheduler
-                .submit(request(1), within(LONG), Instant::now()),
-        )
-    };
+    let submit = || Box::pin(submit(&test));
     let (mut first, mut second, mut third) = (submit(), submit(), submit());
     for waiting in [&mut first, &mut second, &mut third] {
         assert!(!poll_once(waiting), "ran before the others were read");
@@ -289,12 +291,7 @@ async fn short_runs_of_one_wake_up_are_led_by_the_first() {
 #[tokio::test]
 async fn a_leader_who_hangs_up_forgets_nobody() {
     let test = start_short();
-    let submit = || {
-        Box::pin(
-            test.scheduler
-                .submit(request(1), within(LONG), Instant::now()),
-        )
-    };
+    let submit = || Box::pin(submit(&test));
     let (mut first, mut second) = (submit(), submit());
     assert!(!poll_once(&mut first) && !poll_once(&mut second));
     drop(first);
@@ -314,12 +311,7 @@ fn answer_after(steps: &Sender<Step>, pause: Duration) -> JoinHandle<()> {
 #[tokio::test]
 async fn a_leader_whose_runs_take_long_lets_others_have_their_turn_and_goes_on() {
     let test = start_short();
-    let submit = || {
-        Box::pin(
-            test.scheduler
-                .submit(request(1), within(LONG), Instant::now()),
-        )
-    };
+    let submit = || Box::pin(submit(&test));
     let (mut first, mut second, mut third) = (submit(), submit(), submit());
     for waiting in [&mut first, &mut second, &mut third] {
         assert!(!poll_once(waiting));
