@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use interleavings::clock;
-use interleavings::runtime::capacity::{Capacity, Point};
+use interleavings::runtime::capacity::{Capacity, Most, Point};
 use interleavings::runtime::{Engine, RunError};
 use interleavings::scheduler::{Allowance, Plan, Scheduler, SubmitError};
 use interleavings::tensor::Value;
@@ -104,7 +104,7 @@ impl World {
         if let Some(run) = self.known {
             let points = [1, 2, 4].map(|rows| Point { rows, run });
             let capacity = Capacity::new(points.to_vec(), 1.0).expect("points");
-            scheduler.calibrate(&capacity, &input(0, 1, 2), self.batch_rows);
+            scheduler.calibrate(&capacity, &input(0, 1, 2), Most::records(self.batch_rows));
         }
         scheduler
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::*;
 use crate::clock;
 use crate::model::{Dim, Port, PortType, Signature};
-use crate::runtime::capacity::{Capacity, Point};
+use crate::runtime::capacity::{Capacity, Most, Point};
 use crate::runtime::{Engine, RunError};
 use crate::scheduler::{Plan, Scheduler};
 use crate::telemetry::tests::Seen;
@@ -60,7 +60,7 @@ fn start() -> Test {
         run: Duration::from_micros(5),
     };
     let capacity = Capacity::new(vec![single], 1.0).unwrap();
-    scheduler.calibrate(&capacity, &inputs, 1);
+    scheduler.calibrate(&capacity, &inputs, Most::ONE);
     let ready = Ready::new(false);
     ready.open(Model {
         name: "echo".to_owned(),

@@ -118,11 +118,35 @@ impl Capacity {
     }
 }
 
+/// What a run may hold of several requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Records; 1 where requests share no runs.
+    pub rows: usize,
+    /// Elements of all inputs together: what was measured on short records says nothing of long ones,
+    /// which may fill the processor alone.
+    pub elements: usize,
+}
+
+impl Most {
+    /// One request.
+    pub const ONE: Self = Self::records(1);
+
+    /// So many records, however large they are.
+    #[must_use]
+    pub const fn records(rows: usize) -> Self {
+        Self {
+            rows,
+            elements: usize::MAX,
+        }
+    }
+}
+
 /// Whether requests share runs, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sharing {
-    /// The most records that requests share a run with; 1 where none do.
-    pub rows: usize,
+    /// The most of them that share one.
+    pub most: Most,
     /// Why, in one phrase.
     pub reason: String,
 }
@@ -131,15 +155,21 @@ impl Sharing {
     /// None share a run, for this reason.
     #[must_use]
     pub fn none(reason: String) -> Self {
-        Self { rows: 1, reason }
+        Self {
+            most: Most::ONE,
+            reason,
+        }
     }
 
     /// The same with no more records than may wait.
     #[must_use]
     pub fn limited(self, queue_limit: usize) -> Self {
-        match self.rows > queue_limit {
+        match self.most.rows > queue_limit {
             true => Self {
-                rows: queue_limit,
+                most: Most {
+                    rows: queue_limit,
+                    ..self.most
+                },
                 reason: format!(
                     "{}; no more than {queue_limit}, which may wait",
                     self.reason
@@ -149,9 +179,10 @@ impl Sharing {
         }
     }
 
-    /// What pays where a request costs `overhead` of slot time beside its run.
+    /// What pays where a request costs `overhead` of slot time beside its run; measured on records of
+    /// so many elements.
     #[must_use]
-    pub fn that_pays(capacity: &Capacity, overhead: Duration) -> Self {
+    pub fn that_pays(capacity: &Capacity, overhead: Duration, elements: usize) -> Self {
         let best = capacity.best();
         let gain = capacity.gain(overhead);
         if best.rows == 1 || gain < WORTH_SHARING {
@@ -161,11 +192,15 @@ impl Sharing {
                 best.rows.max(most.min(2))
             ));
         }
-        Self {
+        let most = Most {
             rows: best.rows,
+            elements: best.rows * elements.max(1),
+        };
+        Self {
+            most,
             reason: format!(
-                "up to {} records a run, {gain:.1} times the requests of single runs",
-                best.rows
+                "up to {} records ({} elements) a run, {gain:.1} times the requests of single runs",
+                most.rows, most.elements
             ),
         }
     }

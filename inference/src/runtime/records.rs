@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::warmup::Warm;
-use super::Engine;
+use super::{Engine, RunError};
 use crate::model::{Batch, Signature};
 use crate::tensor::{Data, Tensor, Value};
 
@@ -37,7 +37,7 @@ pub fn dependence(
     if one.iter().any(|input| input.rows() != 1) {
         return Err("its synthetic input is no single record".to_owned());
     }
-    let other: Vec<Tensor> = one.iter().map(changed).collect();
+    let other = other(engine, one).map_err(|error| error.to_string())?;
     let both = one
         .iter()
         .zip(&other)
@@ -64,8 +64,52 @@ pub fn dependence(
     Ok(())
 }
 
-/// A record like this one with other values; none of them zero, by which a graph may divide.
-fn changed(input: &Tensor) -> Tensor {
+/// What an index, a flag or a count is in the other record: zero, by which a graph may divide, where
+/// two is too much.
+const INTEGERS: [u8; 2] = [2, 0];
+
+/// A record like `one`, with other values that the model takes as well. Integers may be limited, each
+/// in its own way: token types are often 0 and 1 alone.
+fn other(engine: &mut dyn Engine, one: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+    let mut other: Vec<Tensor> = one
+        .iter()
+        .map(|input| changed(input, INTEGERS[0]))
+        .collect();
+    let Err(error) = engine.run(&other) else {
+        return Ok(other);
+    };
+    let are_integers = |input: &&Tensor| input.element_type().is_integer();
+    if !one.iter().any(|input| are_integers(&input)) {
+        return Err(error);
+    }
+    // From a record whose integers are those that the model is known to take, one input at a time.
+    for (other, one) in other
+        .iter_mut()
+        .zip(one)
+        .filter(|(_, one)| are_integers(one))
+    {
+        *other = one.slice_rows(0..1);
+    }
+    for (at, one) in one.iter().enumerate().filter(|(_, one)| are_integers(one)) {
+        let before = other[at].slice_rows(0..1);
+        let is_taken = |value| {
+            other[at] = changed(one, value);
+            engine.run(&other).is_ok()
+        };
+        if !INTEGERS.into_iter().any(is_taken) {
+            other[at] = before;
+        }
+    }
+    // If it has not become one that the model takes, then nothing was found.
+    engine.run(&other)?;
+    match other == one {
+        true => Err(error),
+        false => Ok(other),
+    }
+}
+
+/// A record like this one with other values: `integer` for integers.
+fn changed(input: &Tensor, integer: u8) -> Tensor {
     fn last<T: Clone>(elements: &[T], other: T) -> Vec<T> {
         // Every second element: a sum over a record must not stay the same.
         let values = elements.iter().enumerate();
@@ -78,14 +122,14 @@ fn changed(input: &Tensor) -> Tensor {
     }
     let data = match input.data() {
         Data::Bool(elements) => Data::Bool(last(elements, true).into()),
-        Data::Int8(elements) => Data::Int8(last(elements, 2).into()),
-        Data::Int16(elements) => Data::Int16(last(elements, 2).into()),
-        Data::Int32(elements) => Data::Int32(last(elements, 2).into()),
-        Data::Int64(elements) => Data::Int64(last(elements, 2).into()),
-        Data::Uint8(elements) => Data::Uint8(last(elements, 2).into()),
-        Data::Uint16(elements) => Data::Uint16(last(elements, 2).into()),
-        Data::Uint32(elements) => Data::Uint32(last(elements, 2).into()),
-        Data::Uint64(elements) => Data::Uint64(last(elements, 2).into()),
+        Data::Int8(elements) => Data::Int8(last(elements, integer.cast_signed()).into()),
+        Data::Int16(elements) => Data::Int16(last(elements, integer.into()).into()),
+        Data::Int32(elements) => Data::Int32(last(elements, integer.into()).into()),
+        Data::Int64(elements) => Data::Int64(last(elements, integer.into()).into()),
+        Data::Uint8(elements) => Data::Uint8(last(elements, integer).into()),
+        Data::Uint16(elements) => Data::Uint16(last(elements, integer.into()).into()),
+        Data::Uint32(elements) => Data::Uint32(last(elements, integer.into()).into()),
+        Data::Uint64(elements) => Data::Uint64(last(elements, integer.into()).into()),
         Data::Float16(elements) => Data::Float16(last(elements, half::f16::from_f32(0.25)).into()),
         Data::BFloat16(elements) => {
             Data::BFloat16(last(elements, half::bf16::from_f32(0.25)).into())
@@ -140,5 +184,96 @@ fn floats(data: &Data) -> Option<Vec<f64>> {
         Data::Float32(elements) => Some(elements.iter().map(|x| f64::from(*x)).collect()),
         Data::Float64(elements) => Some(elements.to_vec()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Dim, Port, PortType};
+    use crate::tensor::ElementType;
+
+    /// A sentence encoder: ids below 30, a mask, types of 0 and 1. Its output is a mean over the
+    /// record, or over the whole run.
+    struct Encoder {
+        mixes: bool,
+    }
+
+    impl Engine for Encoder {
+        fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+            let ids = |at: usize| match inputs[at].data() {
+                Data::Int64(ids) => ids.to_vec(),
+                other => panic!("{other:?}"),
+            };
+            for (name, at, below) in [("ids", 0, 30), ("types", 2, 2)] {
+                if let Some(id) = ids(at).iter().find(|&&id| id >= below) {
+                    let refused = format!("{name}: {id} is not below {below}");
+                    return Err(RunError::Failed(refused));
+                }
+            }
+            let rows = inputs[0].rows();
+            let all = ids(0);
+            let width = all.len() / rows;
+            let mean = |of: &[i64]| of.iter().sum::<i64>() as f32 / of.len() as f32;
+            let means: Vec<f32> = match self.mixes {
+                true => vec![mean(&all); rows],
+                false => all.chunks(width).map(mean).collect(),
+            };
+            let means = Tensor::new(vec![rows, 1], Data::Float32(means.into()));
+            Ok(vec![Value::Tensor(means.unwrap())])
+        }
+    }
+
+    fn encoder() -> (Signature, Warm) {
+        let port = |name: &str, element| Port {
+            name: name.to_owned(),
+            kind: PortType::Tensor {
+                element,
+                dims: Some(vec![Dim::Free, Dim::Free]),
+            },
+        };
+        let signature = Signature {
+            inputs: ["ids", "mask", "types"]
+                .map(|name| port(name, ElementType::Int64))
+                .to_vec(),
+            outputs: vec![port("mean", ElementType::Float32)],
+        };
+        let ones = |()| Tensor::new(vec![1, 4], Data::Int64(vec![1; 4].into())).unwrap();
+        let warm = Warm {
+            inputs: [(); 3].map(ones).into(),
+            run: Duration::from_millis(1),
+        };
+        (signature, warm)
+    }
+
+    #[test]
+    fn an_input_of_few_values_gets_one_of_them_in_the_other_record() {
+        let (signature, warm) = encoder();
+        let mut engine = Encoder { mixes: false };
+        let other = other(&mut engine, &warm.inputs).unwrap();
+        let ids = |at: usize| other[at].data();
+        let twos = Data::Int64(vec![2, 1, 2, 1].into());
+        assert_eq!((ids(0), ids(1)), (&twos, &twos));
+        assert_eq!(ids(2), &Data::Int64(vec![0, 1, 0, 1].into()));
+        assert_eq!(dependence(&mut engine, &signature, &warm), Ok(()));
+        let mixed = dependence(&mut Encoder { mixes: true }, &signature, &warm);
+        assert!(mixed.unwrap_err().contains("output mean answers"));
+    }
+
+    #[test]
+    fn a_model_that_takes_no_other_record_says_what_it_said() {
+        struct Ones;
+        impl Engine for Ones {
+            fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+                let ones = Data::Int64(vec![1; 4].into());
+                match inputs.iter().all(|input| *input.data() == ones) {
+                    true => Ok(vec![]),
+                    false => Err(RunError::Failed("ones only".to_owned())),
+                }
+            }
+        }
+        let (signature, warm) = encoder();
+        let refused = dependence(&mut Ones, &signature, &warm).unwrap_err();
+        assert!(refused.contains("ones only"), "{refused}");
     }
 }

@@ -14,6 +14,9 @@ pub trait Records {
     /// Records, where they may share a run; otherwise 0.
     fn rows(&self) -> usize;
 
+    /// The most records of this size that share a run.
+    fn most_rows(&self) -> usize;
+
     /// The tensors, in the signature's order.
     fn inputs(&self) -> &[Tensor];
 }
@@ -21,6 +24,10 @@ pub trait Records {
 impl Records for Job {
     fn rows(&self) -> usize {
         self.request.rows
+    }
+
+    fn most_rows(&self) -> usize {
+        self.request.most_rows
     }
 
     fn inputs(&self) -> &[Tensor] {
@@ -37,6 +44,8 @@ pub struct Batch {
     pub largest: usize,
     /// Requests that brought them.
     pub requests: usize,
+    /// The most records of their size that share a run.
+    pub most: usize,
 }
 
 impl Batch {
@@ -47,6 +56,7 @@ impl Batch {
             rows: rows().sum(),
             largest: rows().max().unwrap_or(0),
             requests: jobs.len(),
+            most: jobs.first().map_or(1, Records::most_rows),
         }
     }
 
@@ -57,6 +67,7 @@ impl Batch {
             rows,
             largest: rows,
             requests: 1,
+            most: request.most_rows,
         }
     }
 }
@@ -70,11 +81,11 @@ pub fn rows_of(inputs: &[Tensor]) -> Option<usize> {
 }
 
 /// Whether `next` may share a run with those `taken`, which are one at least.
-pub(super) fn fit<R: Records>(taken: &[R], next: &R, most_rows: usize) -> Fit {
+pub(super) fn fit<R: Records>(taken: &[R], next: &R) -> Fit {
     let Some(first) = taken.first() else {
         return Fit::Full;
     };
-    let rows = Batch::of(taken).rows;
+    let (rows, most_rows) = (Batch::of(taken).rows, first.most_rows());
     if first.rows() == 0 || rows >= most_rows {
         return Fit::Full;
     }
@@ -91,11 +102,11 @@ pub(super) fn fit<R: Records>(taken: &[R], next: &R, most_rows: usize) -> Fit {
     }
 }
 
-/// Takes the first out of a list, which keeps its order, and those that share a run of at most
-/// `most_rows` records with it: they are alike in the types of their tensors and the shapes of their
-/// records. A larger request is taken alone.
-pub fn take_first<R: Records>(jobs: &mut VecDeque<R>, most_rows: usize) -> Vec<R> {
-    queue::take(jobs, |taken, next| fit(taken, next, most_rows))
+/// Takes the first out of a list, which keeps its order, and those that share a run with it, of at
+/// most as many records as it allows: they are alike in the types of their tensors and the shapes of
+/// their records. A larger request is taken alone.
+pub fn take_first<R: Records>(jobs: &mut VecDeque<R>) -> Vec<R> {
+    queue::take(jobs, fit)
 }
 
 /// The inputs of several jobs as one run's; `None` where they do not join after all.
@@ -143,10 +154,11 @@ mod tests {
         Tensor::new(shape.to_vec(), Data::Float32(vec![1.0; count].into())).unwrap()
     }
 
-    fn job(inputs: Vec<Tensor>) -> Job {
+    fn job(most_rows: usize, inputs: Vec<Tensor>) -> Job {
         let now = Instant::now();
         let request = Request {
             rows: rows_of(&inputs).unwrap_or(0),
+            most_rows,
             inputs,
             class: 0,
             work_nanos: 0,
@@ -168,26 +180,28 @@ mod tests {
     #[test]
     fn jobs_of_one_shape_share_a_run_up_to_the_limit() {
         let shapes: [&[usize]; 6] = [&[1, 4], &[2, 4], &[1, 5], &[1, 4], &[4, 4], &[1, 4]];
-        let mut jobs: VecDeque<Job> = shapes.map(|shape| job(vec![tensor(shape)])).into();
-        let first = take_first(&mut jobs, 5);
+        let mut jobs: VecDeque<Job> = shapes.map(|shape| job(5, vec![tensor(shape)])).into();
+        let first = take_first(&mut jobs);
         assert_eq!(
             Batch::of(&first),
             Batch {
                 largest: 2,
                 rows: 5,
-                requests: 4
+                requests: 4,
+                most: 5
             }
         );
         assert_eq!(jobs.len(), 2);
-        assert_eq!(take_first(&mut jobs, 5).len(), 1);
-        assert_eq!(take_first(&mut jobs, 5).len(), 1);
-        assert!(take_first(&mut jobs, 5).is_empty());
+        assert_eq!(take_first(&mut jobs).len(), 1);
+        assert_eq!(take_first(&mut jobs).len(), 1);
+        assert!(take_first(&mut jobs).is_empty());
     }
 
     #[test]
     fn a_request_larger_than_the_limit_runs_alone() {
-        let mut jobs = VecDeque::from([job(vec![tensor(&[9, 4])]), job(vec![tensor(&[1, 4])])]);
-        assert_eq!(take_first(&mut jobs, 8).len(), 1);
+        let mut jobs =
+            VecDeque::from([job(8, vec![tensor(&[9, 4])]), job(8, vec![tensor(&[1, 4])])]);
+        assert_eq!(take_first(&mut jobs).len(), 1);
         assert_eq!(jobs.len(), 1);
     }
 
@@ -199,8 +213,8 @@ mod tests {
             Tensor::new(shape.to_vec(), data).unwrap()
         };
         let jobs = [
-            job(vec![numbered(&[1, 2], 0)]),
-            job(vec![numbered(&[2, 2], 2)]),
+            job(8, vec![numbered(&[1, 2], 0)]),
+            job(8, vec![numbered(&[2, 2], 2)]),
         ];
         let all = joined(&jobs).unwrap();
         assert_eq!(all, [numbered(&[3, 2], 0)]);

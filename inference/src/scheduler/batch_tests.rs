@@ -12,12 +12,17 @@ use crate::tensor::{element_count, Data, ElementType, Keys};
 struct Asked {
     place: usize,
     rows: usize,
+    most_rows: usize,
     inputs: Vec<Tensor>,
 }
 
 impl Records for Asked {
     fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn most_rows(&self) -> usize {
+        self.most_rows
     }
 
     fn inputs(&self) -> &[Tensor] {
@@ -33,6 +38,7 @@ type Port = (ElementType, Vec<usize>);
 struct Wish {
     kind: usize,
     rows: Option<usize>,
+    most_rows: usize,
     seed: u64,
 }
 
@@ -102,6 +108,7 @@ fn asked(place: usize, kinds: &[Vec<Port>], wish: &Wish) -> Asked {
     Asked {
         place,
         rows: rows_of(&inputs).unwrap_or(0),
+        most_rows: wish.most_rows,
         inputs,
     }
 }
@@ -115,9 +122,15 @@ fn queue() -> impl Strategy<Value = Vec<Asked>> {
     let wish = (
         any::<usize>(),
         prop::option::weighted(0.9, 0..6_usize),
+        1..10_usize,
         any::<u64>(),
     );
-    let wish = wish.prop_map(|(kind, rows, seed)| Wish { kind, rows, seed });
+    let wish = wish.prop_map(|(kind, rows, most_rows, seed)| Wish {
+        kind,
+        rows,
+        most_rows,
+        seed,
+    });
     (vec(vec(port(), 1..4), 1..4), vec(wish, 0..24)).prop_map(|(kinds, wishes)| {
         let of = |(place, wish)| asked(place, &kinds, wish);
         wishes.iter().enumerate().map(of).collect()
@@ -179,13 +192,10 @@ proptest! {
     }
 
     #[test]
-    fn a_run_is_the_oldest_and_all_that_are_like_it_and_fit(
-        queue in queue(),
-        most_rows in 1..10_usize,
-    ) {
+    fn a_run_is_the_oldest_and_all_that_are_like_it_and_fit(queue in queue()) {
         let total = queue.len();
         let mut left = VecDeque::from(queue);
-        let taken = take_first(&mut left, most_rows);
+        let taken = take_first(&mut left);
         prop_assert_eq!(taken.is_empty(), total == 0);
         // In order, nobody lost, nobody twice.
         let (went, stayed) = (places(&taken), places(&left));
@@ -197,6 +207,7 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(first.place, 0);
+        let most_rows = first.most_rows;
         let rows: usize = taken.iter().map(|asked| asked.rows).sum();
         if taken.len() > 1 {
             prop_assert!(rows <= most_rows, "{rows} records of at most {most_rows}");
@@ -212,15 +223,12 @@ proptest! {
     }
 
     #[test]
-    fn a_queue_is_run_to_its_end_with_nobody_left_or_run_twice(
-        queue in queue(),
-        most_rows in 1..10_usize,
-    ) {
+    fn a_queue_is_run_to_its_end_with_nobody_left_or_run_twice(queue in queue()) {
         let total = queue.len();
         let mut left = VecDeque::from(queue);
         let mut ran = Vec::new();
         for _ in 0..total {
-            ran.extend(places(&take_first(&mut left, most_rows)));
+            ran.extend(places(&take_first(&mut left)));
         }
         prop_assert!(left.is_empty());
         ran.sort_unstable();
@@ -230,12 +238,11 @@ proptest! {
     #[test]
     fn a_model_that_gives_back_what_it_got_gives_everybody_their_own(
         queue in queue(),
-        most_rows in 1..10_usize,
         as_maps in any::<bool>(),
     ) {
         let mut left = VecDeque::from(queue);
         while !left.is_empty() {
-            let taken = take_first(&mut left, most_rows);
+            let taken = take_first(&mut left);
             if taken[0].rows == 0 {
                 continue;
             }

@@ -187,15 +187,17 @@ impl Run {
     /// Whether there was no more to be had from it: it held what a run may hold, another such request
     /// would not have gone in, or it came late all the same. A slot that shares runs as requests come is busy long before that, in small batches.
     #[must_use]
-    pub fn is_full(&self, best_rows: usize) -> bool {
+    pub fn is_full(&self) -> bool {
         // A short run behind a long one has not waited for many.
         let run = self.passed.max(self.before);
         let is_late = self.waited >= LONG_WAIT.max(run.saturating_mul(WAITED_RUNS));
-        let Batch { rows, largest, .. } = self.batch;
-        best_rows <= 1
-            || is_late
-            || rows as f64 >= NEARLY_FULL * best_rows as f64
-            || rows + largest > best_rows
+        let Batch {
+            rows,
+            largest,
+            most,
+            ..
+        } = self.batch;
+        most <= 1 || is_late || rows as f64 >= NEARLY_FULL * most as f64 || rows + largest > most
     }
 }
 
@@ -258,8 +260,8 @@ impl Costs {
     }
 
     /// Learns from a run what one of its requests costs: `class` is that request's, `rows` its
-    /// records. `best_rows` is the batch that capacity is counted at.
-    pub fn learn(&self, class: usize, rows: usize, run: &Run, best_rows: usize) {
+    /// records.
+    pub fn learn(&self, class: usize, rows: usize, run: &Run) {
         let class = &self.classes[class];
         if run.batch.requests == 1 {
             class
@@ -269,7 +271,7 @@ impl Costs {
         }
         if run.is_busy {
             let known = class.at_capacity(&self.savings);
-            let is_full = run.is_full(best_rows);
+            let is_full = run.is_full();
             let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
             let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
             // A run that was not full costs its requests more than capacity, if anything.

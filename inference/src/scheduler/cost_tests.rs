@@ -17,6 +17,7 @@ fn alone(passed: Duration) -> Run {
             rows: 1,
             largest: 1,
             requests: 1,
+            most: 1,
         },
         waited: Duration::ZERO,
         before: Duration::ZERO,
@@ -30,7 +31,7 @@ fn slot(costs: &Costs, class: usize) -> Duration {
 }
 
 fn learn(costs: &Costs, class: usize, passed: Duration) {
-    costs.learn(class, 1, &alone(passed), 1);
+    costs.learn(class, 1, &alone(passed));
 }
 
 #[test]
@@ -135,6 +136,7 @@ fn batch(rows: usize, is_busy: bool) -> Run {
             rows,
             largest: 1,
             requests: rows,
+            most: 8,
         },
         waited: micros(700),
         before: Duration::ZERO,
@@ -147,23 +149,23 @@ fn small_batches_at_low_load_do_not_move_the_capacity() {
     let costs = Costs::default();
     costs.calibrate(&boosted(), 32, 8);
     for _ in 0..100 {
-        costs.learn(5, 1, &batch(1, false), 8);
-        costs.learn(5, 1, &batch(2, true), 8);
-        costs.learn(5, 1, &batch(8, false), 8);
+        costs.learn(5, 1, &batch(1, false));
+        costs.learn(5, 1, &batch(2, true));
+        costs.learn(5, 1, &batch(8, false));
     }
     assert_eq!(slot(&costs, 5), micros(115));
     // One long run by chance moves it little, however many requests it held.
     let mut long = batch(8, true);
     (long.passed, long.cpu_time) = (micros(3_000), Some(micros(3_000)));
-    costs.learn(5, 1, &long, 8);
+    costs.learn(5, 1, &long);
     assert!(slot(&costs, 5) < micros(117), "{:?}", slot(&costs, 5));
     // It takes seconds to change.
     for _ in 0..100 {
-        costs.learn(5, 1, &batch(6, true), 8);
+        costs.learn(5, 1, &batch(6, true));
     }
     assert!(slot(&costs, 5) < micros(125), "{:?}", slot(&costs, 5));
     for _ in 0..5_000 {
-        costs.learn(5, 1, &batch(6, true), 8);
+        costs.learn(5, 1, &batch(6, true));
     }
     let learnt = slot(&costs, 5).as_secs_f64() * 1e6;
     assert!((learnt - 860.0 / 6.0).abs() < 2.0, "{learnt}");
@@ -178,7 +180,7 @@ fn a_batch_that_is_cheaper_than_capacity_lowers_it_however_small() {
     let mut cheap = batch(2, true);
     (cheap.passed, cheap.cpu_time) = (micros(160), Some(micros(160)));
     for _ in 0..30_000 {
-        costs.learn(5, 1, &cheap, 8);
+        costs.learn(5, 1, &cheap);
     }
     let learnt = slot(&costs, 5).as_secs_f64() * 1e6;
     assert!((learnt - 80.0).abs() < 2.0, "{learnt}");
@@ -192,16 +194,16 @@ fn whoever_waited_long_is_beyond_capacity_in_a_batch_of_any_size() {
     let mut late = batch(1, true);
     late.waited = Duration::from_millis(150);
     for _ in 0..10_000 {
-        costs.learn(5, 1, &late, 8);
+        costs.learn(5, 1, &late);
     }
     let learnt = slot(&costs, 5).as_secs_f64() * 1e6;
     assert!((learnt - 560.0).abs() < 10.0, "{learnt}");
     let mut slow = late;
     slow.passed = Duration::from_millis(90);
-    assert!(!slow.is_full(8), "two runs' time is no wait");
+    assert!(!slow.is_full(), "two runs' time is no wait");
     let mut behind = late;
     behind.before = Duration::from_millis(120);
-    assert!(!behind.is_full(8), "one long run before it is no queue");
+    assert!(!behind.is_full(), "one long run before it is no queue");
 }
 
 #[test]
@@ -211,14 +213,15 @@ fn what_runs_take_for_the_values_they_get_counts_whole_and_what_a_neighbour_adds
     let run = |passed, cpu| {
         let mut run = batch(1, true);
         (run.passed, run.cpu_time) = (passed, Some(cpu));
+        run.batch.most = 1;
         run
     };
     for _ in 0..2_000 {
-        costs.learn(5, 1, &run(micros(20_000), micros(20_000)), 1);
+        costs.learn(5, 1, &run(micros(20_000), micros(20_000)));
     }
     assert!(slot(&costs, 5) > micros(19_000), "{:?}", slot(&costs, 5));
     for _ in 0..2_000 {
-        costs.learn(5, 1, &run(micros(20_000), micros(1_000)), 1);
+        costs.learn(5, 1, &run(micros(20_000), micros(1_000)));
     }
     assert!(slot(&costs, 5) < micros(4_100), "{:?}", slot(&costs, 5));
 }
@@ -231,11 +234,7 @@ fn a_batch_that_another_like_it_would_not_fit_into_is_full() {
         run
     };
     for (rows, largest, is_full) in [(4, 1, false), (5, 3, false), (5, 4, true), (6, 1, true)] {
-        assert_eq!(
-            run(rows, largest).is_full(8),
-            is_full,
-            "{rows} of {largest}"
-        );
+        assert_eq!(run(rows, largest).is_full(), is_full, "{rows} of {largest}");
     }
 }
 
@@ -249,7 +248,7 @@ fn a_size_that_was_not_measured_saves_what_a_run_costs_and_no_larger_part() {
     learn(&costs, 0, micros(100));
     assert_eq!(slot(&costs, 0), micros(23));
     // Seen in company only.
-    costs.learn(20, 1, &batch(8, true), 8);
+    costs.learn(20, 1, &batch(8, true));
     costs.share_no_more();
     assert_eq!(slot(&costs, 20), micros(2_000), "its nearest neighbour's");
     assert_eq!(slot(&costs, 12), micros(2_000));
@@ -267,13 +266,14 @@ fn a_request_of_many_records_costs_its_share_of_the_run() {
             rows: 8,
             largest: 6,
             requests: 2,
+            most: 8,
         },
         waited: Duration::ZERO,
         before: Duration::ZERO,
         is_busy: true,
     };
-    costs.learn(7, 6, &run, 8);
-    costs.learn(5, 2, &run, 8);
+    costs.learn(7, 6, &run);
+    costs.learn(5, 2, &run);
     assert_eq!(slot(&costs, 7), micros(750));
     assert_eq!(slot(&costs, 5), micros(250));
 }

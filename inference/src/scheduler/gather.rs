@@ -190,7 +190,7 @@ impl Leader<'_> {
         let begun = clock::now();
         let mut start = Start::here(begun, is_crowded);
         while !self.jobs.is_empty() && start.at.saturating_duration_since(begun) <= LEAD_FOR {
-            let mut together = batch::take_first(&mut self.jobs, shared.best_rows());
+            let mut together = batch::take_first(&mut self.jobs);
             if self.do_wait {
                 for _ in &together {
                     shared.metrics.queue_depth.fall(start.at);

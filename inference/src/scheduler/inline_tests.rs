@@ -17,6 +17,7 @@ fn run(passed_nanos: u64, requests: usize) -> Run {
             rows: requests,
             largest: 1,
             requests,
+            most: 1,
         },
         waited: Duration::ZERO,
         before: Duration::ZERO,
@@ -25,7 +26,7 @@ fn run(passed_nanos: u64, requests: usize) -> Run {
 }
 
 fn learn(costs: &Costs, passed_nanos: u64) {
-    costs.learn(CLASS, 1, &run(passed_nanos, 1), 1);
+    costs.learn(CLASS, 1, &run(passed_nanos, 1));
 }
 
 /// Runs that take so long, and how many.
@@ -109,7 +110,7 @@ proptest! {
         alone.into_iter().for_each(|nanos| learn(&costs, nanos));
         let before = costs.is_inline(CLASS);
         for (nanos, requests) in shared {
-            costs.learn(CLASS, 1, &run(nanos, requests), 64);
+            costs.learn(CLASS, 1, &run(nanos, requests));
             prop_assert_eq!(costs.is_inline(CLASS), before);
         }
     }
@@ -122,7 +123,7 @@ proptest! {
         let costs = Costs::default();
         (0..200).for_each(|_| learn(&costs, 10_000));
         for nanos in each(&stretches) {
-            costs.learn(other, 1, &run(nanos, 1), 1);
+            costs.learn(other, 1, &run(nanos, 1));
             prop_assert!(costs.is_inline(CLASS));
         }
     }

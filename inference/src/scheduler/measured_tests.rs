@@ -167,7 +167,7 @@ async fn the_queue_tells_since_when_its_oldest_request_waits() {
 async fn a_short_run_is_recorded_without_a_queue() {
     let test = start(&[false]);
     test.scheduler
-        .calibrate(&known(Duration::from_micros(5)), &request(1), 1);
+        .calibrate(&known(Duration::from_micros(5)), &request(1), Most::ONE);
     test.go
         .iter()
         .for_each(|go| (0..3).for_each(|_| go.send(()).unwrap()));

@@ -15,6 +15,7 @@ mod cost;
 mod gather;
 mod queue;
 mod run;
+mod sharing;
 mod slot;
 
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::runtime::capacity::Capacity;
+use crate::runtime::capacity::{Capacity, Most};
 use crate::runtime::{Engine, RunError};
 use crate::sync::atomic::{
-    fence, AtomicU64, AtomicUsize,
+    fence, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use crate::sync::thread::{self, JoinHandle};
@@ -38,6 +39,7 @@ use cost::{class_of, nanos, Costs};
 use gather::{Gatherings, LEAD_FOR};
 use queue::{Full, Popped, Queue};
 use run::Start;
+use sharing::Sharing;
 use slot::Slot;
 
 /// A run that a request's time limit has long passed may still be about to end.
@@ -97,6 +99,8 @@ struct Request {
     class: usize,
     /// Records, where it may share a run; otherwise 0.
     rows: usize,
+    /// The most records of their size that share a run.
+    most_rows: usize,
     work_nanos: u64,
     queued: Instant,
     deadline: Instant,
@@ -134,8 +138,7 @@ struct Shared {
     /// Expected slot time of everything in the queue.
     queued_nanos: AtomicU64,
     queue_limit: usize,
-    /// The most records that requests share a run with; 1 where none do.
-    batch_rows: AtomicUsize,
+    sharing: Sharing,
     /// Whether a run has one thread.
     is_single_threaded: bool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -195,7 +198,7 @@ impl Scheduler {
             costs: Costs::default(),
             queued_nanos: AtomicU64::new(0),
             queue_limit: plan.queue_limit,
-            batch_rows: AtomicUsize::new(1),
+            sharing: Sharing::default(),
             is_single_threaded: plan.threads == 1,
             threads: Mutex::default(),
             born: clock::now(),
@@ -213,12 +216,12 @@ impl Scheduler {
         Ok(Self { shared })
     }
 
-    /// Takes over what warm-up measured on records like `one`. From now on requests share a run of
-    /// up to `batch_rows` records; 1 shares none.
-    pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], batch_rows: usize) {
+    /// Takes over what warm-up measured on records like `one`. From now on requests share runs that
+    /// hold no more than `most`.
+    pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], most: Most) {
         let elements = one.iter().map(size).sum();
-        self.shared.costs.calibrate(capacity, elements, batch_rows);
-        self.shared.batch_rows.store(batch_rows.max(1), Relaxed);
+        self.shared.costs.calibrate(capacity, elements, most.rows);
+        self.shared.sharing.set(most);
     }
 
     /// Runs the model on these inputs, at once or after waiting. `decoded` is now, as the caller
@@ -240,14 +243,12 @@ impl Scheduler {
         shared.metrics.offered_work.increment(work_nanos);
         shared.metrics.offered_cpu.increment(cost.cpu_nanos);
 
-        let rows = match shared.best_rows() {
-            1 => 0,
-            _ => batch::rows_of(&inputs).unwrap_or(0),
-        };
+        let (rows, most_rows) = shared.sharing.of(&inputs);
         let request = Request {
             inputs,
             class,
             rows,
+            most_rows,
             work_nanos,
             queued: decoded,
             deadline: allowance.arrived + allowance.limit,
@@ -408,7 +409,6 @@ impl Shared {
 
     /// One slot's thread: the oldest job and those that share its run, its engine, the replies.
     fn work(&self, slot: usize) {
-        let fits = |taken: &[Job], next: &Job| batch::fit(taken, next, self.best_rows());
         // Since when others have waited behind every run, and how long the last one took.
         let mut busy_since: Option<Instant> = None;
         let mut before = Duration::ZERO;
@@ -416,7 +416,7 @@ impl Shared {
             taken: mut jobs,
             left,
             has_waited,
-        }) = self.queue.pop(fits)
+        }) = self.queue.pop(batch::fit)
         {
             if has_waited {
                 (busy_since, before) = (None, Duration::ZERO);

@@ -9,7 +9,6 @@ use super::slot::Held;
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
 use crate::clock;
 use crate::runtime::{cpu_time, RunError};
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::tensor::{Tensor, Value};
 
 /// What is known of a run before it begins.
@@ -73,7 +72,7 @@ impl Shared {
                 }
                 if done.outputs.is_ok() {
                     tracing::warn!("batching is off from now on: an output of {} records together has not one for each", batch.rows);
-                    self.batch_rows.store(1, Relaxed);
+                    self.sharing.stop();
                     self.costs.share_no_more();
                 }
                 return self.run_each(
@@ -112,8 +111,7 @@ impl Shared {
         self.record(&done);
         let ran = match done.outputs {
             Ok(outputs) => {
-                let best = self.best_rows();
-                self.costs.learn(request.class, batch.rows, &done.run, best);
+                self.costs.learn(request.class, batch.rows, &done.run);
                 Ok(Ran {
                     outputs,
                     ended: done.ended,
@@ -182,7 +180,7 @@ impl Shared {
     fn record(&self, done: &Done) {
         let run = &done.run;
         let is_full = match done.start.is_queued {
-            true => run.is_full(self.best_rows()),
+            true => run.is_full(),
             false => done.start.is_crowded,
         };
         if !is_full {
@@ -203,19 +201,13 @@ impl Shared {
     /// One run teaches each size class once, however many of its requests were in it: a single run
     /// that was long by chance must not be all that is known.
     fn learn(&self, jobs: &[Job], run: &Run) {
-        let best = self.best_rows();
         let mut taught = 0_u64;
         for Job { request, .. } in jobs {
             let class = 1 << request.class;
             if taught & class == 0 {
                 taught |= class;
-                self.costs.learn(request.class, request.rows, run, best);
+                self.costs.learn(request.class, request.rows, run);
             }
         }
-    }
-
-    /// The batch that capacity is counted at.
-    pub(super) fn best_rows(&self) -> usize {
-        self.batch_rows.load(Relaxed)
     }
 }

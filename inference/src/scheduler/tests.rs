@@ -3,7 +3,7 @@
 use std::sync::mpsc::{channel, Receiver, Sender};
 
 use super::*;
-use crate::runtime::capacity::Point;
+use crate::runtime::capacity::{Most, Point};
 use crate::tensor::Data;
 
 enum Step {
@@ -144,7 +144,7 @@ async fn refuses_when_the_queue_is_full() {
 async fn refuses_what_cannot_be_in_time_behind_others_and_only_that() {
     let test = start(8);
     test.scheduler
-        .calibrate(&known(Duration::from_secs(2)), &request(1), 1);
+        .calibrate(&known(Duration::from_secs(2)), &request(1), Most::ONE);
     let second = Duration::from_secs(1);
     // On an idle server even what took long before is tried.
     let scheduler = test.scheduler.clone();
@@ -240,7 +240,7 @@ async fn work_that_nobody_waits_for_does_not_run() {
 fn start_short() -> Test {
     let test = start(8);
     test.scheduler
-        .calibrate(&known(Duration::from_micros(5)), &request(1), 1);
+        .calibrate(&known(Duration::from_micros(5)), &request(1), Most::ONE);
     test
 }
 
@@ -394,7 +394,7 @@ fn start_sharing(reduces: bool) -> (Scheduler, Receiver<usize>, Sender<()>) {
     let metrics = SchedulerMetrics::register(crate::telemetry::Source::nowhere());
     let scheduler = Scheduler::start(vec![engine], plan(64), metrics).unwrap();
     let long = known(Duration::from_millis(5));
-    scheduler.calibrate(&long, &record(1.0), 8);
+    scheduler.calibrate(&long, &record(1.0), Most::records(8));
     (scheduler, begun, go)
 }
 

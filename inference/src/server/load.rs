@@ -12,7 +12,7 @@ use crate::config::{Batching, Config};
 use crate::locate::locate;
 use crate::onnx_file::{self, zipmap};
 use crate::ready::Model;
-use crate::runtime::capacity::{self, Sharing, MOST_ROWS};
+use crate::runtime::capacity::{self, Most, Sharing, MOST_ROWS};
 use crate::runtime::ort::{Runtime, Source};
 use crate::runtime::pool::{self, Pool};
 use crate::runtime::{records, Engine};
@@ -111,15 +111,18 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         };
         (engines, overhead) = trial::overhead(trial)?;
     }
+    let elements = warm.as_ref().map_or(0, |warm| {
+        warm.inputs.iter().map(|input| input.data().len()).sum()
+    });
     let sharing = match (config.batching, &dependence, &capacity) {
         (Batching::Off, ..) => Sharing::none("off, as set".to_owned()),
         (_, Some(reason), _) => Sharing::none(format!("off: {reason}")),
         (Batching::UpTo(rows), ..) => Sharing {
-            rows: rows.get(),
+            most: Most::records(rows.get()),
             reason: format!("up to {rows} records a run, as set"),
         },
         (Batching::Auto, None, Some(capacity)) => {
-            Sharing::that_pays(capacity, overhead.unwrap_or_default())
+            Sharing::that_pays(capacity, overhead.unwrap_or_default(), elements)
         }
         (Batching::Auto, None, None) => Sharing::none("off: it could not be measured".to_owned()),
     }
@@ -136,7 +139,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
             source,
         })?;
     if let (Some(warm), Some(capacity)) = (&warm, &capacity) {
-        scheduler.calibrate(capacity, &warm.inputs, sharing.rows);
+        scheduler.calibrate(capacity, &warm.inputs, sharing.most);
     }
     let has_independent_records = dependence.is_none();
     let announcement = Announcement {
@@ -149,7 +152,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         run: warm.as_ref().map(|warm| warm.run),
         sharing: sharing.reason,
         at_capacity: capacity.map(|capacity| AtCapacity {
-            run: capacity.up_to(sharing.rows),
+            run: capacity.up_to(sharing.most.rows),
             overhead,
         }),
         unwarmed,

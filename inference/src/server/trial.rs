@@ -21,7 +21,7 @@ use crate::codec::{self, Dialect, Format, Setting};
 use crate::http::{App, Limits, Room};
 use crate::model::Signature;
 use crate::ready::{Model, Ready};
-use crate::runtime::capacity::Capacity;
+use crate::runtime::capacity::{Capacity, Most};
 use crate::runtime::{cpu_time, Engine};
 use crate::scheduler::{Plan, Scheduler};
 use crate::telemetry::{HttpMetrics, SchedulerMetrics, Source};
@@ -80,7 +80,7 @@ pub(super) fn overhead(trial: Trial<'_>) -> Result<(Engines, Option<Duration>), 
             source,
         }
     })?;
-    scheduler.calibrate(trial.capacity, trial.one, 1);
+    scheduler.calibrate(trial.capacity, trial.one, Most::ONE);
     let model = Model {
         name: String::new(),
         url: String::new(),

@@ -108,6 +108,12 @@ impl ElementType {
         }
     }
 
+    /// Whether the type is an integer, which may be an index or a flag.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && !matches!(self, Self::Bool | Self::String)
+    }
+
     /// Whether the type has NaN and infinities.
     #[must_use]
     pub fn is_float(self) -> bool {
