@@ -24,7 +24,7 @@ use crate::tensor::Value;
 
 /// Bodies and outputs above this size are read and written off the event loop: at about 500 MB/s
 /// that is when `/ping` would begin to notice.
-const LARGE_BYTES: usize = 128 * 1024;
+pub const LARGE_BYTES: usize = 128 * 1024;
 
 /// One request in the container, from its head to its reply or its caller's hanging up.
 pub struct InFlight {
@@ -183,7 +183,25 @@ async fn answer(
 
     let unfolds = codec::may_unfold(&intake) || codec::may_be_sparse(&intake, &body);
     let size = if unfolds { usize::MAX } else { body.len() };
-    let decoded = off_the_loop(size, || codec::decode(intake, body, &model.signature))?;
+    let (decoded, place) = if size > LARGE_BYTES {
+        let content_type = intake.content_type.map(str::to_owned);
+        let json_header_size = intake.json_header_size.map(str::to_owned);
+        let unpacked_limit = intake.unpacked_limit;
+        let signature = Arc::clone(&model.signature);
+        // Its place is taken for as long as the body is there, whether or not the caller is.
+        elsewhere(move || {
+            let intake = Intake {
+                content_type: content_type.as_deref(),
+                json_header_size: json_header_size.as_deref(),
+                unpacked_limit,
+            };
+            (codec::decode(intake, body, &signature), place)
+        })
+        .await
+    } else {
+        (codec::decode(intake, body, &model.signature), place)
+    };
+    let decoded = decoded?;
     let choice = match route {
         Route::Invocations => codec::negotiate(
             asked.accept.as_deref(),
@@ -219,12 +237,18 @@ async fn answer(
         .submit(decoded.inputs, allowance, decoded_at)
         .await?;
 
-    let dialect = &decoded.reply.dialect;
-    let response = off_the_loop(output_bytes(&ran.outputs), || {
-        let setting = setting(app, model);
-        let encoded = codec::encode(choice.format, dialect, &ran.outputs, setting)?;
+    let (dialect, outputs) = (decoded.reply.dialect, ran.outputs);
+    let output_bytes = output_bytes(&outputs);
+    let encode = move |app: &App, model: &Model, route: &Route| {
+        let encoded = codec::encode(choice.format, &dialect, &outputs, setting(app, model))?;
         Ok::<_, HttpError>(written(route, choice, encoded, coding))
-    })?;
+    };
+    let response = if output_bytes > LARGE_BYTES {
+        let (app, route) = (Arc::clone(app), route.clone());
+        elsewhere(move || encode(&app, app.model()?, &route)).await?
+    } else {
+        encode(app, model, route)?
+    };
     // The reply is there: one look at the clock ends both the encoding and the request.
     let encoded_at = clock::now();
     let codec_time = decoded_at.saturating_duration_since(taken_in)
@@ -257,9 +281,10 @@ async fn take_in(
     let body = match coding {
         // Few bytes may stand for many.
         Some(coding) => {
-            let whole = off_the_loop(usize::MAX, || {
-                coding.decompress(&body, app.limits.unpacked_bytes)
-            })?;
+            let limit = app.limits.unpacked_bytes;
+            let (whole, held) = elsewhere(move || (coding.decompress(&body, limit), place)).await;
+            place = held;
+            let whole = whole?;
             place.grow(&app.room, whole.len())?;
             whole
         }
@@ -311,12 +336,16 @@ fn written(route: &Route, choice: Choice, encoded: Encoded, coding: Option<Codin
     response
 }
 
-/// Runs codec work; large work so that other requests of this thread go on meanwhile.
-pub fn off_the_loop<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    if size > LARGE_BYTES {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
+/// Works on another thread, while the tasks of this one go on. Work that was begun goes on to its end
+/// also where nobody waits for it any more.
+pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // This thread ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -37,6 +37,7 @@ use activity::{Open, Sending};
 pub use body::Room;
 use error::{refusal, HttpError};
 pub use framing::Framed;
+pub use invocations::elsewhere;
 use invocations::{invocations, Route};
 pub use scrape::PageFormat;
 

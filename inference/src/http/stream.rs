@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::body::Place;
 use super::error::HttpError;
-use super::invocations::{off_the_loop, output_bytes, setting, Taken};
+use super::invocations::{elsewhere, output_bytes, setting, Taken, LARGE_BYTES};
 use super::App;
 use crate::clock;
 use crate::codec::{self, Choice, Decoded, Dialect, Format};
@@ -176,10 +176,17 @@ impl Stream {
             .scheduler
             .submit(inputs, allowance, clock::now())
             .await?;
-        let setting = setting(&self.app, model);
-        let encoded = off_the_loop(output_bytes(&ran.outputs), || {
-            codec::encode(Format::JsonLines, &self.dialect, &ran.outputs, setting)
-        })?;
+        let (dialect, outputs) = (self.dialect.clone(), ran.outputs);
+        let is_large = output_bytes(&outputs) > LARGE_BYTES;
+        let encode = move |app: &App, model: &Model| {
+            codec::encode(Format::JsonLines, &dialect, &outputs, setting(app, model))
+        };
+        let encoded = if is_large {
+            let app = Arc::clone(&self.app);
+            elsewhere(move || Ok::<_, HttpError>(encode(&app, app.model()?)?)).await?
+        } else {
+            encode(&self.app, model)?
+        };
         self.codec_time += clock::now().saturating_duration_since(ran.ended);
         Ok(encoded.body.into())
     }

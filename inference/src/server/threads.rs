@@ -3,22 +3,25 @@
 //! A connection stays on the thread that it was given to, so that a request wakes no other thread
 //! from its first byte to its last, and those that come in together are decoded and run back to
 //! back. No thread takes over another's requests; a new connection goes to the thread that has the
-//! fewest. What takes long, be it a large body or a run, leaves the thread to the others meanwhile.
+//! fewest. What takes long, be it a large body ([`elsewhere`]) or a run, is done on another thread.
 
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::Arc;
+use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use super::ServeError;
 
 /// The threads, and their end.
 pub(super) struct HttpThreads {
-    /// One thread each. Of tokio's kinds the one with workers: only there may work that takes long
-    /// leave its worker to the other tasks.
-    runtimes: Vec<Runtime>,
+    /// Each thread ends when it is told how long it may wait for work elsewhere.
+    ends: Vec<oneshot::Sender<Duration>>,
+    /// Closed when the last one has ended.
+    ended: mpsc::Receiver<()>,
     spread: Spread,
 }
 
@@ -40,30 +43,22 @@ impl HttpThreads {
     /// # Errors
     /// The system refuses a thread or a poller.
     pub(super) fn start(count: usize, name: &str) -> Result<Self, ServeError> {
-        let start = |_| {
-            Builder::new_multi_thread()
-                .worker_threads(1)
-                .thread_name(name)
-                .enable_all()
-                .build()
-        };
-        let runtimes: Vec<Runtime> = (0..count.max(1))
+        let (running, ended) = mpsc::channel();
+        let start = |_| start(name, running.clone());
+        let started: Vec<(oneshot::Sender<Duration>, HttpThread)> = (0..count.max(1))
             .map(start)
-            .collect::<Result<_, _>>()
+            .collect::<io::Result<_>>()
             .map_err(|source| ServeError::System {
                 what: "the HTTP threads",
                 source,
             })?;
-        let threads = runtimes
-            .iter()
-            .map(|runtime| HttpThread {
-                handle: runtime.handle().clone(),
-                open: AtomicUsize::new(0),
-            })
-            .collect();
+        let (ends, threads): (_, Vec<_>) = started.into_iter().unzip();
         Ok(Self {
-            runtimes,
-            spread: Spread { threads },
+            ends,
+            ended,
+            spread: Spread {
+                threads: threads.into(),
+            },
         })
     }
 
@@ -80,11 +75,38 @@ impl HttpThreads {
 
     /// Ends them; waits for up to `patience` in all for what is under way.
     pub(super) fn end(self, patience: Duration) {
-        let begun = std::time::Instant::now();
-        for runtime in self.runtimes {
-            runtime.shutdown_timeout(patience.saturating_sub(begun.elapsed()));
+        for end in self.ends {
+            // One that has ended already needs no word.
+            let _ = end.send(patience);
         }
+        // Nothing is ever sent: it ends with the threads, or with the patience.
+        let _ = self.ended.recv_timeout(patience);
     }
+}
+
+/// Starts one thread; it holds `running` to its end.
+fn start(
+    name: &str,
+    running: mpsc::Sender<()>,
+) -> io::Result<(oneshot::Sender<Duration>, HttpThread)> {
+    let runtime = Builder::new_current_thread()
+        .thread_name(format!("{name}-large"))
+        .enable_all()
+        .build()?;
+    let thread = HttpThread {
+        handle: runtime.handle().clone(),
+        open: AtomicUsize::new(0),
+    };
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _running = running;
+            // Whoever drops the other end waits for nothing.
+            let patience = runtime.block_on(ended).unwrap_or_default();
+            runtime.shutdown_timeout(patience);
+        })?;
+    Ok((end, thread))
 }
 
 impl Spread {
@@ -120,7 +142,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use crate::http::elsewhere;
     use std::time::Instant;
 
     #[test]
@@ -133,7 +155,7 @@ mod tests {
         };
         let mut ends = Vec::new();
         for _ in 0..7 {
-            let (end, ended) = tokio::sync::oneshot::channel::<()>();
+            let (end, ended) = oneshot::channel::<()>();
             spread.spawn(async { drop(ended.await) });
             ends.push(end);
         }
@@ -145,7 +167,7 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", open());
             std::thread::yield_now();
         }
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel::<()>();
         spread.spawn(async { drop(ended.await) });
         ends.push(end);
         assert_eq!(open(), [3, 2, 2]);
@@ -163,8 +185,8 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         threads.spread().spawn(async move {
-            let wait = || released.recv_timeout(Duration::from_secs(20));
-            assert_eq!(tokio::task::block_in_place(wait), Ok(()));
+            let wait = move || released.recv_timeout(Duration::from_secs(20));
+            assert_eq!(elsewhere(wait).await, Ok(()));
         });
         threads
             .spread()
