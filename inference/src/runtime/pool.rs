@@ -2,7 +2,8 @@
 //!
 //! One session at load. A model whose run is short gets one session per core, because independent
 //! runs scale better than a divided one; a model whose run is long gets the cores as intra-op
-//! threads of one session, because its caller waits for one answer. Either only where the
+//! threads of one session, because its caller waits for one answer, if that loses next to nothing of
+//! what sessions would do. Either only where the
 //! measurement here confirms it and memory allows it; the reason is kept for the start-up lines.
 
 use std::num::NonZeroUsize;
@@ -19,12 +20,14 @@ use crate::tensor::Tensor;
 const LONG_RUN: Duration = Duration::from_millis(5);
 /// A second session must bring at least this much throughput.
 const WORTH_A_SESSION: f64 = 1.3;
-/// Intra-op threads must reach this share of the ideal speed-up to be preferred to sessions.
-const WORTH_THREADS: f64 = 0.6;
-/// How often two sessions are measured together.
-const JOINT_TRIES: usize = 3;
-/// Copies that together take less than this are not worth a measurement: a session too many costs
-/// nothing, and a neighbour who is busy during the measurement would cost a core for good.
+/// Intra-op threads are preferred to sessions if they do at least this share of the work that
+/// sessions would: callers get their answers sooner, but what is lost here is lost of the capacity.
+const WORTH_THREADS: f64 = 0.95;
+/// How often what is compared is measured. The best counts: a busy neighbour can
+/// only make it look worse than it is.
+const TRIES: usize = 3;
+/// Copies that together take less than this are not worth a measurement, and taken to do as much as
+/// there are cores for: a session too many costs nothing, and a neighbour who is busy during the measurement would cost a core for good.
 const CHEAP_BYTES: f64 = 256e6;
 /// …and less than this share of the memory limit.
 const CHEAP_SHARE: f64 = 0.1;
@@ -122,61 +125,94 @@ pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool,
         pool.reason = cpus;
         return Ok(pool);
     }
-    let Some(run) = pool.warm.as_ref().map(|warm| warm.run) else {
+    let Some(mut run) = pool.warm.as_ref().map(|warm| warm.run) else {
         pool.reason = format!("{cpus}; one session, its cost could not be measured");
         return Ok(pool);
     };
-    if run >= LONG_RUN
-        && budget.intra_op_threads.is_none()
-        && pool.divide(runtime, source, cores, run, &cpus)?
-    {
-        return Ok(pool);
-    }
     let all_bytes = copy_bytes as f64 * cores as f64;
     let within = |share: f64| {
         budget
             .memory_bytes
             .is_none_or(|limit| all_bytes <= limit as f64 * share)
     };
-    if all_bytes <= CHEAP_BYTES && within(CHEAP_SHARE) {
+    let is_cheap = all_bytes <= CHEAP_BYTES && within(CHEAP_SHARE);
+    if run >= LONG_RUN || !is_cheap {
+        run = pool.look_again(run);
+    }
+    let mut two = None;
+    if run >= LONG_RUN && budget.intra_op_threads.is_none() {
+        two = match within(MEMORY_SHARE) {
+            _ if is_cheap => Some(2.0),
+            true => Some(pool.two_at_once(runtime, source, run)?),
+            false => None,
+        };
+        if pool.divide(runtime, source, cores, run, two, &cpus)? {
+            return Ok(pool);
+        }
+    }
+    if is_cheap {
         pool.grow(runtime, source, cores)?;
         pool.reason = format!("{cpus}; one each, because a copy of the model is small");
         return Ok(pool);
     }
     if !within(MEMORY_SHARE) {
+        pool.engines.truncate(1);
         pool.reason = format!(
             "{cpus}; one session, {cores} of about {} MB would not fit half of the memory limit",
             copy_bytes / 1_000_000
         );
         return Ok(pool);
     }
-    pool.multiply(runtime, source, cores, run, &cpus)?;
+    let two = match two {
+        Some(two) => two,
+        None => pool.two_at_once(runtime, source, run)?,
+    };
+    pool.multiply(runtime, source, cores, run, two, &cpus)?;
     Ok(pool)
 }
 
+/// The median time of a run in the best of a few tries.
+fn best(engine: &mut OrtEngine, inputs: &[Tensor]) -> Option<Duration> {
+    let tries = (0..TRIES).filter_map(|_| measure(engine, inputs).ok());
+    tries.min()
+}
+
 impl Pool {
-    /// One session with all cores as intra-op threads, if that is nearly as good as a session per
-    /// core; whether it was.
+    /// What a run of the first session takes, once more: it is about to be compared.
+    fn look_again(&mut self, run: Duration) -> Duration {
+        let (Some(engine), Some(warm)) = (self.engines.first_mut(), &mut self.warm) else {
+            return run;
+        };
+        if let Some(again) = best(engine, &warm.inputs) {
+            warm.run = warm.run.min(again);
+        }
+        warm.run
+    }
+
+    /// One session with all cores as intra-op threads, if that does nearly as much as a session per
+    /// core would, going by what `two` do; whether it was.
     fn divide(
         &mut self,
         runtime: &Runtime,
         source: &Source,
         cores: usize,
         alone: Duration,
+        two: Option<f64>,
         cpus: &str,
     ) -> Result<bool, LoadError> {
         let mut threaded = runtime.load(source, cores)?;
         let Some(inputs) = self.warm.as_ref().map(|warm| warm.inputs.as_slice()) else {
             return Ok(false);
         };
-        let Ok(run) = threaded
-            .run(inputs)
-            .and_then(|_| measure(&mut threaded, inputs))
-        else {
+        if threaded.run(inputs).is_err() {
+            return Ok(false);
+        }
+        let Some(run) = best(&mut threaded, inputs) else {
             return Ok(false);
         };
         let gain = alone.as_secs_f64() / run.as_secs_f64().max(1e-9);
-        if gain < WORTH_THREADS * cores as f64 {
+        let sessions = two.map_or(1.0, |two| (two / 2.0 * cores as f64).max(1.0));
+        if gain < WORTH_THREADS * sessions {
             return Ok(false);
         }
         self.engines = vec![threaded];
@@ -185,27 +221,36 @@ impl Pool {
             warm.run = run;
         }
         self.reason = format!(
-            "{cpus}; a run of {} is {gain:.1} times as fast on {cores} threads",
+            "{cpus}; a run of {} is {gain:.1} times as fast on {cores} threads, as many sessions would do {sessions:.1} times the work",
             readable(alone)
         );
         Ok(true)
     }
 
-    /// A session per core, if two together do more than one alone.
+    /// How many times the work of one session two do together.
+    fn two_at_once(
+        &mut self,
+        runtime: &Runtime,
+        source: &Source,
+        alone: Duration,
+    ) -> Result<f64, LoadError> {
+        self.grow(runtime, source, 2)?;
+        let inputs = self.warm.as_ref().map_or(&[][..], |warm| &warm.inputs);
+        Ok((0..TRIES)
+            .map(|_| joint_gain(&mut self.engines, inputs, alone))
+            .fold(0.0, f64::max))
+    }
+
+    /// A session per core, if two together do more than one alone by this gain.
     fn multiply(
         &mut self,
         runtime: &Runtime,
         source: &Source,
         cores: usize,
         alone: Duration,
+        gain: f64,
         cpus: &str,
     ) -> Result<(), LoadError> {
-        self.grow(runtime, source, 2)?;
-        let inputs = self.warm.as_ref().map_or(&[][..], |warm| &warm.inputs);
-        // The best of a few tries: a busy neighbour can only make two look worse than they are.
-        let gain = (0..JOINT_TRIES)
-            .map(|_| joint_gain(&mut self.engines, inputs, alone))
-            .fold(0.0, f64::max);
         if gain < WORTH_A_SESSION {
             self.engines.truncate(1);
             self.reason =
