@@ -54,7 +54,9 @@ cargo xtask CHORE
   image [--check]      build the container image and check it, or only check it; a Docker
                        engine is installed and started where none answers and root may
 
-  onnxruntime          fetch the ONNX Runtime library
+  onnxruntime [--gpu [12|13] | --cuda [12|13]]
+                       fetch the ONNX Runtime library, or its build for CUDA 12 or 13, or
+                       the libraries of CUDA and cuDNN that this needs (two gigabytes)
   models [NAME…]       fetch or make the demo models: magika, digits, churn;
                        for benches, only when named: boosted, minilm
   fixtures             make the tests' small models
@@ -92,7 +94,7 @@ fn run(chore: &str, rest: &[String]) -> Result<()> {
         "models" => models::run(rest),
         "image" => image::run(rest),
         "sbom" => sbom::run(rest),
-        "onnxruntime" => no_arguments(rest).and_then(|()| onnxruntime::run()),
+        "onnxruntime" => onnxruntime::run(rest),
         "fixtures" => no_arguments(rest).and_then(|()| fixtures::run()),
         "cloudwatch" => no_arguments(rest).and_then(|()| cloudwatch::run()),
         "help" | "--help" | "-h" => {

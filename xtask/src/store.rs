@@ -5,6 +5,7 @@
 //! renamed. One chore builds at a time; a second one waits at the lock.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -75,10 +76,25 @@ pub fn workspace() -> &'static Path {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file, which may be larger than the memory.
+pub fn sha256_of(path: &Path) -> Result<String> {
+    let unreadable = |error| cannot("read", path, &error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk).map_err(unreadable)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            read => hash.update(&chunk[..read]),
+        }
+    }
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn fingerprint(recipe: &[&str]) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command::quietly;
 use crate::python::pip;
-use crate::store::{cannot, create_dir, remove_dir, sha256};
+use crate::store::{cannot, create_dir, remove_dir, sha256_of};
 use crate::Result;
 
 /// A wheel pinned by version, platform and content.
@@ -66,8 +66,7 @@ impl Wheel {
     }
 
     fn check(&self, wheel: &Path) -> Result<()> {
-        let bytes = fs::read(wheel).map_err(|error| cannot("read", wheel, &error))?;
-        let found = sha256(&bytes);
+        let found = sha256_of(wheel)?;
         if found == self.sha256 {
             return Ok(());
         }
@@ -99,6 +98,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::store::sha256;
 
     const WHEEL: Wheel = Wheel {
         package: "thing",

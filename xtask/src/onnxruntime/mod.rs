@@ -1,5 +1,8 @@
-//! `cargo xtask onnxruntime`: the ONNX Runtime library, out of its Python
-//! wheel, at `.plimsoll/onnxruntime/libonnxruntime.so`.
+//! `cargo xtask onnxruntime [--gpu [12|13] | --cuda [12|13]]`: the ONNX Runtime library, out of its
+//! Python wheel, at `.plimsoll/onnxruntime/libonnxruntime.so`; its CUDA build; the libraries of CUDA
+//! and cuDNN that this needs ([`gpu`]).
+
+pub mod gpu;
 
 use crate::step::{step, Outcome};
 use crate::store::Store;
@@ -40,8 +43,20 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// The chore.
-pub fn run() -> Result<()> {
-    ensure(&Store::of_workspace())
+pub fn run(arguments: &[String]) -> Result<()> {
+    let store = Store::of_workspace();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => ensure(&store),
+        ["--gpu"] => gpu::ensure(&store, gpu::DEFAULT),
+        ["--gpu", major] => gpu::ensure(&store, gpu::of(major)?),
+        ["--cuda"] => gpu::ensure_cuda(&store, gpu::DEFAULT),
+        ["--cuda", major] => gpu::ensure_cuda(&store, gpu::of(major)?),
+        other => Err(format!(
+            "takes nothing, --gpu [12|13] or --cuda [12|13], found {}",
+            other.join(" ")
+        )),
+    }
 }
 
 /// Fetches the library if it is not there.
