@@ -51,8 +51,10 @@ cargo xtask CHORE
                        image: curl, boto3, tritonclient, locust; with an image also
                        sagemaker-2 and sagemaker-3, the local mode of AWS's own SDK
   bench [ARGS]         run the benches
-  image [--check]      build the container image and check it, or only check it; a Docker
-                       engine is installed and started where none answers and root may
+  image [--check] [--gpu [12|13]]
+                       build the container image, or the one for GPUs with CUDA 12 or 13,
+                       and check it, or only check it; a Docker engine is installed and
+                       started where none answers and root may
 
   onnxruntime [--gpu [12|13] | --cuda [12|13]]
                        fetch the ONNX Runtime library, or its build for CUDA 12 or 13, or
@@ -61,7 +63,7 @@ cargo xtask CHORE
                        for benches, only when named: boosted, minilm
   fixtures             make the tests' small models
   cloudwatch           fetch what the CloudWatch stand-in needs
-  sbom --debian FILE --output FILE
+  sbom --debian FILE --output FILE [--gpu 12|13]
                        write the image's bill of materials (its build does)
   help                 this page
 

@@ -1,18 +1,20 @@
 //! What the image holds, and what it says about itself.
 
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{expect, Check, Subject};
-use crate::command::quietly;
+use super::super::Kind;
+use super::{cuda, expect, Check, Subject};
+use crate::child::output;
+use crate::command::{cannot_start, quietly};
 use crate::python::python;
-use crate::store::{cannot, read_text, sha256, write};
+use crate::store::{read_text, sha256_of, write};
 use crate::{onnxruntime, Result};
 
 pub const ALL: &[Check] = &[
-    ("at most 70 MB, by layers", size),
+    ("no larger than it may be, by layers", size),
     ("nothing that does not belong there", files),
     ("every library that is linked is there", libraries),
     ("entry, labels and annotations", labels),
@@ -30,9 +32,12 @@ error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).r
 sys.exit(str(error) if error else 0)
 ";
 
+/// Of the CPU image, and of those with CUDA.
 const MOST_BYTES: u64 = 70_000_000;
+const MOST_BYTES_CUDA: u64 = 3_200_000_000;
 
-const BILL: &str = "/usr/share/doc/plimsoll/sbom.cdx.json";
+const BILL: &str = "usr/share/doc/plimsoll/sbom.cdx.json";
+const LIBRARY: &str = "usr/lib/plimsoll/libonnxruntime.so";
 
 /// Where files of the image may lie.
 const PLACES: [&str; 10] = [
@@ -46,6 +51,14 @@ const PLACES: [&str; 10] = [
     "etc/passwd",
     "etc/group",
     "etc/nsswitch.conf",
+];
+
+/// Where those of a GPU image may lie beside.
+const PLACES_CUDA: [&str; 4] = [
+    "usr/lib/x86_64-linux-gnu/lib",
+    "usr/lib/plimsoll/libonnxruntime_providers_",
+    "etc/debian_version",
+    "etc/ld.so.conf",
 ];
 
 /// What the engine itself lays into every container.
@@ -84,64 +97,104 @@ fn size(subject: &Subject<'_>) -> Result<String> {
         bytes as f64 / 1e6,
         layers.join(", ")
     );
-    expect(bytes <= MOST_BYTES, || seen.clone())?;
+    let most = match subject.kind {
+        Kind::Cpu => MOST_BYTES,
+        Kind::Gpu(_) => MOST_BYTES_CUDA,
+    };
+    expect(bytes <= most, || seen.clone())?;
     Ok(seen)
 }
 
 fn files(subject: &Subject<'_>) -> Result<String> {
-    let root = extracted(subject, ".")?;
-    let listed = quietly(
-        std::process::Command::new("find")
-            .current_dir(&root)
-            .args([".", "!", "-type", "d", "-printf", "%P\\n"]),
-    )?;
+    let listed = listed(subject)?;
     let is_of = |places: &[&str], file: &str| places.iter().any(|place| file.starts_with(place));
-    let own = || listed.lines().filter(|file| !is_of(&ENGINES, file));
-    let surplus: Vec<&str> = own().filter(|file| !is_of(&PLACES, file)).collect();
-    expect(surplus.is_empty(), || {
-        format!("found {}", surplus.join(", "))
-    })?;
-    Ok(format!("{} files", own().count()))
+    let more = match subject.kind {
+        Kind::Cpu => &[][..],
+        Kind::Gpu(_) => &PLACES_CUDA,
+    };
+    let belongs = |file: &str| is_of(&PLACES, file) || is_of(more, file);
+    let surplus: Vec<&String> = listed.iter().filter(|file| !belongs(file)).collect();
+    expect(surplus.is_empty(), || format!("found {surplus:?}"))?;
+    Ok(format!("{} files", listed.len()))
 }
 
-/// A copy of what lies below `path` in the image.
-pub fn extracted(subject: &Subject<'_>, path: &str) -> Result<std::path::PathBuf> {
-    let folder = subject.folder("root")?;
-    let container = subject
-        .engine
-        .ask(&["create", "--label", "plimsoll.check", subject.image])?;
-    let from = format!("{container}:/{path}");
-    let copied = subject
-        .engine
-        .ask(&["cp", &from, &folder.display().to_string()]);
+/// The image's files, as paths from the root.
+pub fn listed(subject: &Subject<'_>) -> Result<Vec<String>> {
+    let container = created(subject)?;
+    let mut export = subject.engine.command(&["export", &container]);
+    let listed = export
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_start(&export, &error))
+        .and_then(|mut export| {
+            let mut tar = Command::new("tar");
+            if let Some(archive) = export.stdout.take() {
+                tar.stdin(archive);
+            }
+            let list = output(tar.arg("-t").stdout(Stdio::piped()))?;
+            let whole = export.wait().is_ok_and(|status| status.success());
+            expect(whole && list.status.success(), || {
+                "the engine cannot export it".to_owned()
+            })?;
+            Ok(String::from_utf8_lossy(&list.stdout).into_owned())
+        });
     subject.engine.ask(&["rm", &container])?;
-    copied.map(|_| folder)
+    let own =
+        |file: &&str| !file.ends_with('/') && !ENGINES.iter().any(|place| file.starts_with(place));
+    Ok(listed?.lines().filter(own).map(str::to_owned).collect())
+}
+
+fn created(subject: &Subject<'_>) -> Result<String> {
+    subject
+        .engine
+        .ask(&["create", "--label", "plimsoll.check", subject.image])
+}
+
+/// A fresh folder with copies of what lies at `paths` in the image.
+pub fn extracted(subject: &Subject<'_>, paths: &[&str]) -> Result<PathBuf> {
+    let folder = subject.folder("root")?;
+    let container = created(subject)?;
+    let to = folder.display().to_string();
+    let copied = paths.iter().try_for_each(|path| {
+        let from = format!("{container}:/{path}");
+        subject.engine.ask(&["cp", &from, &to]).map(drop)
+    });
+    subject.engine.ask(&["rm", &container])?;
+    copied.map(|()| folder)
 }
 
 fn libraries(subject: &Subject<'_>) -> Result<String> {
+    let mut resolved = 0;
+    let listed = listed(subject)?;
+    let ours = ["usr/bin/plimsoll", "usr/lib/plimsoll/", cuda::FOLDER];
+    for file in listed
+        .iter()
+        .filter(|file| ours.iter().any(|place| file.starts_with(place)))
+    {
+        let list = linked(subject, file, &[])?;
+        let missing = list
+            .lines()
+            .filter_map(|line| Some(line.split_once(" => not found")?.0.trim()));
+        let missing: Vec<&str> = missing.collect();
+        let may_miss = cuda::may_miss(file);
+        expect(missing.iter().all(|name| may_miss.contains(name)), || {
+            format!("{file} misses {}", missing.join(", "))
+        })?;
+        resolved += list.lines().count() - missing.len();
+    }
+    Ok(format!("{resolved} resolved"))
+}
+
+/// What the image's loader says of a file's libraries, in a container with these options.
+pub fn linked(subject: &Subject<'_>, file: &str, options: &[&str]) -> Result<String> {
     let loader = match std::env::consts::ARCH {
         "aarch64" => "/lib/ld-linux-aarch64.so.1",
         _ => "/lib64/ld-linux-x86-64.so.2",
     };
-    let mut resolved = 0;
-    for file in ["/usr/bin/plimsoll", "/usr/lib/plimsoll/libonnxruntime.so"] {
-        let list = [
-            "run",
-            "--rm",
-            "--entrypoint",
-            loader,
-            subject.image,
-            "--list",
-            file,
-        ];
-        let list = subject.engine.ask(&list)?;
-        let missing = list.lines().find(|line| line.contains("not found"));
-        expect(missing.is_none(), || {
-            format!("{file}: {}", missing.unwrap_or_default())
-        })?;
-        resolved += list.lines().count();
-    }
-    Ok(format!("{resolved} resolved"))
+    let file = format!("/{file}");
+    let head = [&["run", "--rm", "--entrypoint", loader], options].concat();
+    let list = [&head[..], &[subject.image, "--list", &file]].concat();
+    subject.engine.ask(&list)
 }
 
 fn labels(subject: &Subject<'_>) -> Result<String> {
@@ -165,7 +218,24 @@ fn labels(subject: &Subject<'_>) -> Result<String> {
     let oci = |name: &str| label(&format!("org.opencontainers.image.{name}"));
     exactly(&oci("title"), "plimsoll".into())?;
     exactly(&oci("version"), env!("CARGO_PKG_VERSION").into())?;
-    exactly(&oci("licenses"), env!("CARGO_PKG_LICENSE").into())?;
+    let license = env!("CARGO_PKG_LICENSE");
+    match subject.kind {
+        Kind::Cpu => exactly(&oci("licenses"), license.into())?,
+        Kind::Gpu(set) => {
+            let both = format!("{license} AND LicenseRef-NVIDIA-Proprietary");
+            exactly(&oci("licenses"), both.into())?;
+            exactly(&label("plimsoll.cuda"), set.major.into())?;
+            let environment = config["Env"].to_string();
+            for toolkits in [
+                "NVIDIA_VISIBLE_DEVICES=all",
+                "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+            ] {
+                expect(environment.contains(toolkits), || {
+                    format!("no {toolkits} in {environment}")
+                })?;
+            }
+        }
+    }
     let multi = config.pointer(&capability("multi-models")).is_some();
     let revision = config.pointer(&oci("revision")).and_then(Value::as_str);
     Ok(format!(
@@ -176,8 +246,8 @@ fn labels(subject: &Subject<'_>) -> Result<String> {
 }
 
 fn bill(subject: &Subject<'_>) -> Result<String> {
-    let root = extracted(subject, "usr")?;
-    let file = root.join(BILL.trim_start_matches('/'));
+    let root = extracted(subject, &[BILL, LIBRARY])?;
+    let file = root.join("sbom.cdx.json");
     let script = subject.store.path("image/validate.py");
     write(&script, VALIDATE.as_bytes())?;
     let mut validate = python(Some(&subject.store.path(VALIDATOR)));
@@ -187,9 +257,13 @@ fn bill(subject: &Subject<'_>) -> Result<String> {
     let parts = bill["components"]
         .as_array()
         .ok_or("it has no components")?;
-    let library = parts.iter().find(|part| part["name"] == "onnxruntime");
+    let (package, wheels, debs) = match subject.kind {
+        Kind::Cpu => (onnxruntime::NAME, 0, 5),
+        Kind::Gpu(set) => (set.onnxruntime.package, set.libraries.len(), 6),
+    };
+    let library = parts.iter().find(|part| part["name"] == package);
     let library = library.ok_or("ONNX Runtime is not in it")?;
-    let hash = hash_of(&root.join("usr/lib/plimsoll").join(onnxruntime::LIBRARY))?;
+    let hash = sha256_of(&root.join(onnxruntime::LIBRARY))?;
     let said = &library["hashes"][0]["content"];
     expect(*said == *hash, || {
         format!("the library's SHA-256 is {hash}, not {said}")
@@ -199,17 +273,15 @@ fn bill(subject: &Subject<'_>) -> Result<String> {
         let is_of = |part: &&Value| part["purl"].as_str().is_some_and(|p| p.starts_with(&head));
         parts.iter().filter(is_of).count()
     };
-    let (crates, packages) = (of("cargo"), of("deb"));
-    expect(crates > 100 && packages == 5, || {
-        format!("{crates} crates and {packages} Debian packages")
-    })?;
-    Ok(format!(
-        "{crates} crates, ONNX Runtime {}, {packages} Debian packages",
-        library["version"].as_str().unwrap_or_default()
-    ))
-}
-
-fn hash_of(file: &Path) -> Result<String> {
-    let bytes = fs::read(file).map_err(|error| cannot("read", file, &error))?;
-    Ok(sha256(&bytes))
+    let (crates, python, packages) = (of("cargo"), of("pypi"), of("deb"));
+    let seen = format!(
+        "{crates} crates, ONNX Runtime {}, {} libraries out of other wheels, {packages} Debian packages",
+        library["version"].as_str().unwrap_or_default(),
+        python - 1
+    );
+    expect(
+        crates > 100 && python == 1 + wheels && packages == debs,
+        || seen.clone(),
+    )?;
+    Ok(seen)
 }

@@ -18,8 +18,8 @@ pub const ALL: &[Check] = &[
     ("0.5 CPU and 256 MB: threads, CPUUtilization", quota),
 ];
 
-/// Both have answered as many requests when they are compared.
-const REQUESTS: usize = 50;
+/// So many requests have been answered when it is read.
+pub const REQUESTS: usize = 50;
 
 fn memory(subject: &Subject<'_>) -> Result<String> {
     let container = subject.serve(&subject.model("digits"), &[])?;
@@ -30,7 +30,7 @@ fn memory(subject: &Subject<'_>) -> Result<String> {
     let inside = resident_kb(container.process()?)?;
 
     // The very same files, outside.
-    let root = extracted(subject, "usr")?;
+    let root = extracted(subject, &["usr"])?;
     let base = root.join("ml");
     create_dir(&base)?;
     super::serving::link(
@@ -75,7 +75,8 @@ fn free_port() -> Result<u16> {
         .map_err(|error| format!("no port is free: {error}"))
 }
 
-fn resident_kb(process: u32) -> Result<f64> {
+/// Memory of a process that is resident.
+pub fn resident_kb(process: u32) -> Result<f64> {
     let status = read_text(Path::new(&format!("/proc/{process}/status")))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
@@ -93,7 +94,7 @@ fn quota(subject: &Subject<'_>) -> Result<String> {
     ] {
         expect(log.contains(part), || format!("{part} is not in\n{log}"))?;
     }
-    let root = extracted(subject, "usr")?;
+    let root = extracted(subject, &["usr"])?;
     let body = root.join("request.json");
     write(&body, request()?.as_bytes())?;
     let mut seen = Vec::new();

@@ -2,6 +2,7 @@
 //! whom and under what limits it serves, and what it says where it cannot.
 
 mod contents;
+mod cuda;
 mod limits;
 mod refusals;
 mod serving;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::{sweep, Container};
 use super::engine::Engine;
+use super::Kind;
 use crate::store::{copy, create_dir, remove_dir, Store};
 use crate::{fixtures, models, onnxruntime, python, Result};
 
@@ -17,6 +19,7 @@ use crate::{fixtures, models, onnxruntime, python, Result};
 pub struct Subject<'s> {
     pub engine: Engine,
     pub image: &'s str,
+    pub kind: Kind,
     pub store: &'s Store,
 }
 
@@ -59,7 +62,7 @@ impl Subject<'_> {
 type Check = (&'static str, fn(&Subject<'_>) -> Result<String>);
 
 /// Runs them all and prints a line each.
-pub fn run(engine: Engine, image: &str, store: &Store) -> Result<()> {
+pub fn run(engine: Engine, kind: Kind, store: &Store) -> Result<()> {
     onnxruntime::ensure(store)?;
     models::ensure(store, &["digits"])?;
     fixtures::ensure(store)?;
@@ -67,13 +70,19 @@ pub fn run(engine: Engine, image: &str, store: &Store) -> Result<()> {
         python::packages(store, contents::VALIDATOR, "docker/requirements.txt")
     })?;
     sweep(engine)?;
+    let image = &kind.tag();
     let subject = Subject {
         engine,
         image,
+        kind,
         store,
     };
     println!("\nChecking {image}");
-    let all = [contents::ALL, serving::ALL, limits::ALL, refusals::ALL].concat();
+    let own = match kind {
+        Kind::Cpu => limits::ALL,
+        Kind::Gpu(_) => cuda::ALL,
+    };
+    let all = [contents::ALL, serving::ALL, own, refusals::ALL].concat();
     let mut failed = 0;
     for (name, check) in &all {
         match check(&subject) {

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const USER: [&str; 2] = ["--user", "12345"];
 
 /// It ends by itself with this exit code and one complaint; what it said holds all of `parts`.
-fn refused(
+pub fn refused(
     subject: &Subject<'_>,
     options: &[&str],
     arguments: &[&str],

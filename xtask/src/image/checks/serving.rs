@@ -183,6 +183,7 @@ fn serve_derived(subject: &Subject<'_>, image: &str) -> Result<String> {
     let own = Subject {
         engine: subject.engine,
         image,
+        kind: subject.kind,
         store: subject.store,
     };
     let container = own.start(&["--publish", "127.0.0.1::8080"], &["serve"])?;

@@ -46,7 +46,7 @@ pub struct Libraries {
     /// Their folder inside.
     folder: &'static str,
     /// Those that are taken: no static ones, no headers, no front ends to what is not used.
-    files: &'static [&'static str],
+    pub files: &'static [&'static str],
     /// Where their licence stands inside.
     license: &'static str,
 }

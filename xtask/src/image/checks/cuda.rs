@@ -1,0 +1,125 @@
+//! What the GPU image promises beside, as far as a machine without a GPU can tell.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::contents::{linked, listed};
+use super::limits::{resident_kb, REQUESTS};
+use super::refusals::refused;
+use super::serving::request;
+use super::{expect, Check, Subject};
+use crate::command::quietly;
+use crate::store::create_dir;
+use crate::Result;
+
+pub const ALL: &[Check] = &[
+    ("no driver inside", no_driver),
+    ("the driver that the toolkit brings is found", injected),
+    ("without a GPU it serves on the CPU and says so", loud),
+    ("PLIMSOLL_DEVICE=cuda without a GPU", refuses),
+    ("resident memory without a GPU", memory),
+];
+
+/// Where the libraries of CUDA and cuDNN lie.
+pub const FOLDER: &str = "usr/lib/x86_64-linux-gnu/";
+
+/// The driver's own library, which the host brings.
+const DRIVER: &str = "libcuda.so.1";
+
+/// The libraries that a file of the image is linked with and that are not in it.
+pub fn may_miss(file: &str) -> &'static [&'static str] {
+    // Its own are for the user to add.
+    if file.ends_with("libonnxruntime_providers_tensorrt.so") {
+        return &[DRIVER, "libnvinfer.so.10", "libnvonnxparser.so.10"];
+    }
+    &[DRIVER]
+}
+
+fn no_driver(subject: &Subject<'_>) -> Result<String> {
+    const DRIVERS: [&str; 5] = [
+        "libcuda.",
+        "libnvidia-",
+        "nvidia-smi",
+        "nvidia.ko",
+        "compat",
+    ];
+    let listed = listed(subject)?;
+    let is_drivers = |file: &&String| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        DRIVERS.iter().any(|part| name.contains(part)) || file.contains("/compat/")
+    };
+    let found: Vec<&String> = listed.iter().filter(is_drivers).collect();
+    expect(found.is_empty(), || format!("found {found:?}"))?;
+    Ok("none".to_owned())
+}
+
+/// The toolkit mounts the host's libraries by their full names and runs the host's ldconfig in the
+/// container, which makes the links and the loader's cache. The same is done here with a library
+/// that has nothing but the driver's name.
+fn injected(subject: &Subject<'_>) -> Result<String> {
+    // One of those that are linked with the driver.
+    let user = format!("{FOLDER}libcudnn_engines_runtime_compiled.so.9");
+    // For an image of Debian's layout, and as on a host of another layout.
+    let places = ["usr/lib/x86_64-linux-gnu", "usr/lib64"];
+    for place in places {
+        let root = super::contents::extracted(subject, &["etc"])?;
+        create_dir(&root.join(place))?;
+        let library = root.join(place).join("libcuda.so.999.0");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-nostdlib", "-x", "c", "/dev/null", "-o"]);
+        quietly(cc.arg(&library).arg(format!("-Wl,-soname,{DRIVER}")))?;
+        let mut ldconfig = Command::new("/sbin/ldconfig");
+        ldconfig.args(["-f", "/etc/ld.so.conf", "-C", "/etc/ld.so.cache", "-r"]);
+        quietly(ldconfig.arg(&root))?;
+        let mounted = |file: &str| {
+            let from = Path::new(&root).join(file);
+            format!("{}:/{file}:ro", from.display())
+        };
+        let link = format!("{place}/{DRIVER}");
+        let (cache, driver) = (mounted("etc/ld.so.cache"), mounted(&link));
+        let list = linked(subject, &user, &["--volume", &cache, "--volume", &driver])?;
+        expect(list.contains(&format!("{DRIVER} => /{link}")), || {
+            format!("laid into /{place} it is not found:\n{list}")
+        })?;
+    }
+    Ok(format!("in /{}", places.join(" and /")))
+}
+
+fn loud(subject: &Subject<'_>) -> Result<String> {
+    let container = subject.serve(&subject.model("digits"), &[])?;
+    container.invoke(&request()?)?;
+    let log = container.log()?;
+    let line = log
+        .lines()
+        .find_map(|line| Some(line.split_once(" WARN ")?.1.trim()));
+    let line = line.ok_or_else(|| format!("nothing is loud in:\n{log}"))?;
+    expect(line.contains("driver"), || line.to_owned())?;
+    Ok(line.to_owned())
+}
+
+fn refuses(subject: &Subject<'_>) -> Result<String> {
+    let volume = format!("{}:/opt/ml/model:ro", subject.model("digits").display());
+    let options = ["--env", "PLIMSOLL_DEVICE=cuda", "--volume", &volume];
+    refused(
+        subject,
+        &options,
+        &["serve"],
+        1,
+        &["PLIMSOLL_DEVICE=cuda", "driver"],
+    )
+}
+
+fn memory(subject: &Subject<'_>) -> Result<String> {
+    const MOST_MB: f64 = 200.0;
+    let container = subject.serve(&subject.model("digits"), &[])?;
+    let body = request()?;
+    for _ in 0..REQUESTS {
+        container.invoke(&body)?;
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let resident = resident_kb(container.process()?)? / 1e3;
+    let seen = format!("{resident:.1} MB");
+    expect(resident <= MOST_MB, || seen.clone())?;
+    Ok(seen)
+}
