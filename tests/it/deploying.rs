@@ -152,6 +152,7 @@ fn the_python_blocks_run_as_they_are() {
         "AllTraffic",
         "vpc",
         "isolated",
+        "gpu",
         "serverless",
         "async",
         "blue",
@@ -162,7 +163,7 @@ fn the_python_blocks_run_as_they_are() {
     // No two of them write into one metric: each variant has its own name.
     let variant =
         |at: usize| &models[at]["PrimaryContainer"]["Environment"]["PLIMSOLL_VARIANT_NAME"];
-    assert_eq!((variant(5), variant(6)), (&json!("blue"), &json!("green")));
+    assert_eq!((variant(6), variant(7)), (&json!("blue"), &json!("green")));
     let configured = called(&found, "CreateEndpointConfig");
     assert_eq!(
         configured[0]["MetricsConfig"]["EnableDetailedObservability"],

@@ -21,6 +21,10 @@ fn test_threads() -> usize {
 pub fn run(arguments: &[String]) -> Result<()> {
     let store = Store::of_workspace();
     onnxruntime::ensure(&store)?;
+    // What is done without a GPU is tested with the library that could use one.
+    if onnxruntime::gpu::is_for_this_machine() {
+        onnxruntime::gpu::ensure(&store, onnxruntime::gpu::DEFAULT)?;
+    }
     models::ensure(&store, &models::ALL)?;
     fixtures::ensure(&store)?;
     browser::ensure();

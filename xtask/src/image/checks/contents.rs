@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::Kind;
 use super::{cuda, expect, Check, Subject};
 use crate::child::output;
-use crate::command::{cannot_start, quietly};
+use crate::command::{cannot_start, captured, quietly};
 use crate::python::python;
 use crate::store::{read_text, sha256_of, write};
 use crate::{onnxruntime, Result};
@@ -176,25 +176,37 @@ fn libraries(subject: &Subject<'_>) -> Result<String> {
             .lines()
             .filter_map(|line| Some(line.split_once(" => not found")?.0.trim()));
         let missing: Vec<&str> = missing.collect();
-        let may_miss = cuda::may_miss(file);
-        expect(missing.iter().all(|name| may_miss.contains(name)), || {
-            format!("{file} misses {}", missing.join(", "))
-        })?;
-        resolved += list.lines().count() - missing.len();
+        let surplus = missing.iter().find(|name| !cuda::may_miss(file, name));
+        expect(surplus.is_none(), || format!("{file} misses {surplus:?}"))?;
+        let undefined = list.lines().filter_map(|line| {
+            let (_, symbol) = line.split_once("undefined symbol: ")?;
+            symbol.split_whitespace().next()
+        });
+        let surplus: Vec<&str> = undefined
+            .filter(|symbol| !cuda::may_be_undefined(file, symbol))
+            .collect();
+        expect(surplus.is_empty(), || format!("{file} misses {surplus:?}"))?;
+        resolved += list.matches(" => /").count();
     }
-    Ok(format!("{resolved} resolved"))
+    Ok(format!("{resolved} resolved, and every symbol"))
 }
 
-/// What the image's loader says of a file's libraries, in a container with these options.
+/// What the image's loader says of a file's libraries and symbols, in a container with these options.
 pub fn linked(subject: &Subject<'_>, file: &str, options: &[&str]) -> Result<String> {
     let loader = match std::env::consts::ARCH {
         "aarch64" => "/lib/ld-linux-aarch64.so.1",
         _ => "/lib64/ld-linux-x86-64.so.2",
     };
+    let mut run = vec!["run", "--rm", "--entrypoint", loader];
+    for trace in ["LD_TRACE_LOADED_OBJECTS=1", "LD_WARN=1", "LD_BIND_NOW=1"] {
+        run.extend(["--env", trace]);
+    }
     let file = format!("/{file}");
-    let head = [&["run", "--rm", "--entrypoint", loader], options].concat();
-    let list = [&head[..], &[subject.image, "--list", &file]].concat();
-    subject.engine.ask(&list)
+    let run = [&run[..], options, &[subject.image, &file]].concat();
+    let said = captured(&mut subject.engine.command(&run))?;
+    let list = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    expect(said.status.success(), || list.clone())?;
+    Ok(list)
 }
 
 fn labels(subject: &Subject<'_>) -> Result<String> {

@@ -27,13 +27,23 @@ pub const FOLDER: &str = "usr/lib/x86_64-linux-gnu/";
 /// The driver's own library, which the host brings.
 const DRIVER: &str = "libcuda.so.1";
 
-/// The libraries that a file of the image is linked with and that are not in it.
-pub fn may_miss(file: &str) -> &'static [&'static str] {
-    // Its own are for the user to add.
-    if file.ends_with("libonnxruntime_providers_tensorrt.so") {
-        return &[DRIVER, "libnvinfer.so.10", "libnvonnxparser.so.10"];
-    }
-    &[DRIVER]
+/// Whether a file of the image may be linked with a library that is not in it: the driver's, and
+/// TensorRT's, which are for the user to add.
+pub fn may_miss(file: &str, library: &str) -> bool {
+    let tensorrt = ["libnvinfer.so.10", "libnvonnxparser.so.10"];
+    library == DRIVER || (is_tensorrt(file) && tensorrt.contains(&library))
+}
+
+fn is_tensorrt(file: &str) -> bool {
+    file.ends_with("libonnxruntime_providers_tensorrt.so")
+}
+
+/// Whether a symbol is of such a library, or the one of ONNX Runtime that it loads before.
+pub fn may_be_undefined(file: &str, symbol: &str) -> bool {
+    let is_drivers = |name: &str| name.starts_with(|first: char| first.is_ascii_uppercase());
+    symbol.strip_prefix("cu").is_some_and(is_drivers)
+        || is_tensorrt(file)
+        || symbol == "Provider_GetHost"
 }
 
 fn no_driver(subject: &Subject<'_>) -> Result<String> {
@@ -122,4 +132,24 @@ fn memory(subject: &Subject<'_>) -> Result<String> {
     let seen = format!("{resident:.1} MB");
     expect(resident <= MOST_MB, || seen.clone())?;
     Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_drivers_and_tensorrts_may_be_missing() {
+        let (cuda, tensorrt) = (
+            "usr/lib/plimsoll/libonnxruntime_providers_cuda.so",
+            "usr/lib/plimsoll/libonnxruntime_providers_tensorrt.so",
+        );
+        assert!(may_miss(cuda, "libcuda.so.1"));
+        assert!(!may_miss(cuda, "libcudart.so.12"));
+        assert!(!may_miss(cuda, "libnvinfer.so.10"));
+        assert!(may_miss(tensorrt, "libnvinfer.so.10"));
+        assert!(may_be_undefined(cuda, "cuModuleLoadData"));
+        assert!(!may_be_undefined(cuda, "cudaMalloc"));
+        assert!(!may_be_undefined(cuda, "cublasCreate_v2"));
+    }
 }
