@@ -1,6 +1,8 @@
 //! `docker/README.md` and `docker/sagemaker.yaml`: what they tell people to do is done here, against
 //! moto, and they say the same as one another and as `plimsoll policy write`.
 
+mod gpu;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

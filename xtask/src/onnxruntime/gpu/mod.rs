@@ -138,6 +138,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_the_image_has_these_versions() {
+        let page = crate::store::workspace().join("docker/README.md");
+        let page = crate::store::read_text(&page).unwrap();
+        for set in [&cuda_12::SET, &cuda_13::SET] {
+            let cudnn = set.libraries[0].wheel.version;
+            let cudnn: Vec<&str> = cudnn.splitn(3, '.').take(2).collect();
+            let versions = format!("{}, {}", set.cuda, cudnn.join("."));
+            for part in [set.onnxruntime.version, &versions] {
+                assert!(page.contains(part), "docker/README.md lacks {part}");
+            }
+        }
+    }
+
+    #[test]
     fn no_two_wheels_give_a_file_of_one_name() {
         for set in [&cuda_12::SET, &cuda_13::SET] {
             let parts = set.libraries.iter().flat_map(|library| library.part().1);
