@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::contents::{linked, listed};
+use super::super::Kind;
+use super::contents::{extracted, linked, listed};
 use super::limits::{resident_kb, REQUESTS};
 use super::refusals::refused;
 use super::serving::request;
 use super::{expect, Check, Subject};
 use crate::command::quietly;
-use crate::store::create_dir;
+use crate::store::{create_dir, workspace, write};
 use crate::Result;
 
 pub const ALL: &[Check] = &[
@@ -18,6 +19,7 @@ pub const ALL: &[Check] = &[
     ("the driver that the toolkit brings is found", injected),
     ("without a GPU it serves on the CPU and says so", loud),
     ("PLIMSOLL_DEVICE=cuda without a GPU", refuses),
+    ("CUDA is loaded, up to the driver's first answer", hollow),
     ("resident memory without a GPU", memory),
 ];
 
@@ -73,27 +75,68 @@ fn injected(subject: &Subject<'_>) -> Result<String> {
     // For an image of Debian's layout, and as on a host of another layout.
     let places = ["usr/lib/x86_64-linux-gnu", "usr/lib64"];
     for place in places {
-        let root = super::contents::extracted(subject, &["etc"])?;
+        let root = extracted(subject, &["etc"])?;
         create_dir(&root.join(place))?;
-        let library = root.join(place).join("libcuda.so.999.0");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-nostdlib", "-x", "c", "/dev/null", "-o"]);
-        quietly(cc.arg(&library).arg(format!("-Wl,-soname,{DRIVER}")))?;
+        driver(&root.join(place).join("libcuda.so.999.0"))?;
         let mut ldconfig = Command::new("/sbin/ldconfig");
         ldconfig.args(["-f", "/etc/ld.so.conf", "-C", "/etc/ld.so.cache", "-r"]);
         quietly(ldconfig.arg(&root))?;
-        let mounted = |file: &str| {
-            let from = Path::new(&root).join(file);
-            format!("{}:/{file}:ro", from.display())
-        };
         let link = format!("{place}/{DRIVER}");
-        let (cache, driver) = (mounted("etc/ld.so.cache"), mounted(&link));
+        let [cache, driver] = ["etc/ld.so.cache", &link].map(|file| mount(&root.join(file), file));
         let list = linked(subject, &user, &["--volume", &cache, "--volume", &driver])?;
         expect(list.contains(&format!("{DRIVER} => /{link}")), || {
             format!("laid into /{place} it is not found:\n{list}")
         })?;
     }
     Ok(format!("in /{}", places.join(" and /")))
+}
+
+/// A library that has the driver's name and the one function that ONNX Runtime is linked with.
+fn driver(library: &Path) -> Result<()> {
+    let source = library.with_extension("c");
+    write(
+        &source,
+        b"int cuTensorMapEncodeTiled(void) { return 100; }\n",
+    )?;
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-nostdlib", "-o"])
+        .arg(library);
+    let name = format!("-Wl,-soname,{DRIVER}");
+    quietly(cc.arg(&source).arg(name)).map(drop)
+}
+
+fn mount(from: &Path, to: &str) -> String {
+    format!("{}:/{to}:ro", from.display())
+}
+
+/// NVML's stand-in says that there is a GPU, and a driver without a function that CUDA asks for is
+/// there: all of CUDA's libraries are loaded, ONNX Runtime's provider starts, and gets no device.
+fn hollow(subject: &Subject<'_>) -> Result<String> {
+    const NVML: &str = "libnvidia-ml.so.1";
+    let Kind::Gpu(set) = subject.kind else {
+        return Err("not of this image".to_owned());
+    };
+    let folder = subject.folder("hollow")?;
+    driver(&folder.join(DRIVER))?;
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(folder.join(NVML));
+    let source = workspace().join("tests/support/nvml/stand_in.c");
+    quietly(cc.arg(source).arg("-ldl"))?;
+    let script = format!("{NVML}.script");
+    let says = format!(
+        "count 1\ndriver 999.0\ncuda {}000\n0.name NVIDIA Hollow\n",
+        set.major
+    );
+    write(&folder.join(&script), says.as_bytes())?;
+    let volumes =
+        [DRIVER, NVML, &script].map(|file| mount(&folder.join(file), &format!("{FOLDER}{file}")));
+    let model = mount(&subject.model("digits"), "opt/ml/model");
+    let mut options = vec!["--env", "PLIMSOLL_DEVICE=cuda", "--volume", &model];
+    for volume in &volumes {
+        options.extend(["--volume", volume]);
+    }
+    let parts = ["cuda:0 (NVIDIA Hollow", "CUDA failure"];
+    refused(subject, &options, &["serve"], 1, &parts)
 }
 
 fn loud(subject: &Subject<'_>) -> Result<String> {

@@ -187,7 +187,8 @@ fn no_memory(subject: &Subject<'_>) -> Result<String> {
     let container = subject.start(&options, &["serve"])?;
     let end = container.end(PATIENCE)?;
     let killed = container.inspect("{{.State.OOMKilled}}")?;
-    let last = end.log.lines().last().unwrap_or_default();
+    let last = end.log.lines().rfind(|line| !line.contains(" WARN "));
+    let last = last.unwrap_or_default();
     let last = last.split_once("INFO ").map_or(last, |(_, said)| said);
     let seen = format!("{}, killed for memory {killed}: {last}", end.code);
     expect(
