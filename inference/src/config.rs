@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::device::{Gpus, Wanted};
 use crate::runtime::pool::Budget;
 
 /// Everything that the server can be told.
@@ -21,6 +22,8 @@ pub struct Config {
     pub safe_ports: Option<RangeInclusive<u16>>,
     /// CPUs and memory of the container, and what the user fixed.
     pub budget: Budget,
+    /// What runs the model.
+    pub device: Device,
     /// Whether requests share runs.
     pub batching: Batching,
     /// Requests that may wait for a slot.
@@ -50,6 +53,30 @@ pub struct Config {
     pub linger: Duration,
     /// How long open requests may take after that.
     pub drain: Duration,
+}
+
+/// What the user wants the model to run on, and the GPUs that there are.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// What was asked for.
+    pub wanted: Wanted,
+    /// What there is.
+    pub gpus: Gpus,
+    /// The most device memory for the model, all slots together, bytes; most of what is free where it
+    /// is not said.
+    pub memory_limit: Option<u64>,
+    /// What is done when the GPU is lost.
+    pub on_lost: OnLost,
+}
+
+/// What is done when the GPU is lost, beside saying so on `/ping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLost {
+    /// Nothing: whoever reads `/ping` replaces the instance.
+    #[default]
+    Stay,
+    /// The process leaves in order, with an exit code that is not 0.
+    Exit,
 }
 
 /// Whether requests that wait at the same time share a run.
@@ -105,6 +132,7 @@ impl Default for Config {
                 cpus_reason: "not told".to_owned(),
                 ..Budget::default()
             },
+            device: Device::default(),
             batching: Batching::Auto,
             queue_limit: DEFAULT_QUEUE_LIMIT,
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,

@@ -15,6 +15,7 @@ pub mod access;
 mod clock;
 pub mod codec;
 pub mod config;
+pub mod device;
 pub mod heap;
 pub mod http;
 pub mod locate;

@@ -191,6 +191,8 @@ pub struct ModelMetrics {
     pub loaded: Gauge,
     /// What they take in all their slots, in bytes.
     pub memory: Gauge,
+    /// Nodes by execution provider.
+    nodes: [(&'static str, Gauge); internal::NODES.len()],
 }
 
 impl SchedulerMetrics {
@@ -249,10 +251,18 @@ impl ModelMetrics {
         let metrics = Self {
             loaded: source.gauge(Metric::ModelsLoaded.name()),
             memory: source.gauge(Metric::ModelMemory.name()),
+            nodes: internal::NODES.map(|(provider, name)| (provider, source.gauge(name))),
         };
         metrics.loaded.set(0.0);
         metrics.memory.set(0.0);
         metrics
+    }
+
+    /// Tells how many of a model's nodes each provider runs.
+    pub fn tell_nodes(&self, of: impl Fn(&str) -> usize) {
+        for (provider, gauge) in &self.nodes {
+            gauge.set(of(provider) as f64);
+        }
     }
 }
 

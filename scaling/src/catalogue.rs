@@ -253,6 +253,12 @@ pub mod internal {
     pub const OLDEST_SINCE: &str = "OldestSince";
     /// Gauge: slots whose runs are on a GPU.
     pub const GPU_SLOTS: &str = "GPUSlots";
+    /// Gauges: the model's nodes that an execution provider runs, by ONNX Runtime's name for it.
+    pub const NODES: [(&str, &str); 3] = [
+        ("CPUExecutionProvider", "NodesOnCPU"),
+        ("CUDAExecutionProvider", "NodesOnCUDA"),
+        ("TensorrtExecutionProvider", "NodesOnTensorRT"),
+    ];
     /// Level: 1 while at least one run is on a GPU.
     pub const GPU_RUNS: &str = "GPURuns";
 }

@@ -23,6 +23,8 @@ pub enum HttpError {
     Leaving,
     #[error("every slot has been stuck in a run for {}; this instance cannot answer any more", whole_seconds(.0))]
     Stuck(Duration),
+    #[error("the GPU is lost: {0}; this instance cannot answer any more")]
+    DeviceLost(String),
     #[error(
         "{method} {path} is not served here; expected POST /invocations, GET /ping, GET /metrics, GET /execution-parameters or the KServe v2 routes below /v2"
     )]
@@ -83,6 +85,7 @@ impl From<&HttpError> for StatusCode {
             HttpError::NotReady
             | HttpError::Leaving
             | HttpError::Stuck(_)
+            | HttpError::DeviceLost(_)
             | HttpError::NoRoom { .. } => Self::SERVICE_UNAVAILABLE,
             HttpError::NotFound { .. } | HttpError::UnknownModel { .. } => Self::NOT_FOUND,
             HttpError::MethodNotAllowed { .. } => Self::METHOD_NOT_ALLOWED,
@@ -119,7 +122,9 @@ impl From<&HttpError> for StatusCode {
                 SubmitError::TimedOut(_) => Self::GATEWAY_TIMEOUT,
                 SubmitError::Run(RunError::Unfit(_)) => Self::BAD_REQUEST,
                 // 507 is the platform's sign to evict a model, which a single model has no use for.
-                SubmitError::Run(RunError::OutOfMemory(_)) => Self::SERVICE_UNAVAILABLE,
+                SubmitError::Run(RunError::OutOfMemory(_) | RunError::DeviceLost(_)) => {
+                    Self::SERVICE_UNAVAILABLE
+                }
                 SubmitError::Run(RunError::Failed(_) | RunError::Panicked) => {
                     Self::INTERNAL_SERVER_ERROR
                 }

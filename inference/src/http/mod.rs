@@ -107,6 +107,9 @@ impl App {
             return Ok(());
         }
         let model = self.model()?;
+        if let Some(reason) = model.scheduler.lost_device() {
+            return Err(HttpError::DeviceLost(reason));
+        }
         match model.scheduler.stuck(self.limits.request) {
             Some(since) => Err(HttpError::Stuck(since)),
             None => Ok(()),
@@ -217,8 +220,8 @@ fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// 200 with an empty body once `/invocations` works; 503 with the reason before, when leaving, and
-/// when no run comes back any more.
+/// 200 with an empty body once `/invocations` works; 503 with the reason before, when leaving, when
+/// no run comes back any more, and when the GPU is lost.
 async fn ping(State(app): State<Arc<App>>) -> Response {
     if let Err(error) = app.health() {
         return refusal(&error);

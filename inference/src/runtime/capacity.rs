@@ -3,7 +3,8 @@
 //!
 //! Measured at warm-up with all engines at once, because runs side by side share caches and memory.
 //! Slot time is CPU time where a run has one thread: a neighbour on the machine, or a quota, makes a
-//! run last longer without making it more work. With several threads it is the time that passes.
+//! run last longer without making it more work. With several threads, and on a GPU, it is the time
+//! that passes.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ const UNCOUNTED_RUNS: u32 = 2;
 /// Larger runs are not tried after so long in all, or once a run takes so long.
 const TRY_FOR: Duration = Duration::from_millis(250);
 const LONGEST_RUN: Duration = Duration::from_millis(100);
+/// On a GPU the first run of each size chooses algorithms or builds engines, uncounted.
+const TRY_FOR_ON_GPU: Duration = Duration::from_secs(30);
 /// Inputs of more bytes than this are not put together for it: every slot would take as much and more.
 const LARGEST_INPUTS: usize = 32 << 20;
 /// Doubling the records must bring this much, or the next doubling will not be tried.
@@ -164,16 +167,20 @@ impl Sharing {
     /// The same with no more records than may wait.
     #[must_use]
     pub fn limited(self, queue_limit: usize) -> Self {
-        match self.most.rows > queue_limit {
+        self.at_most(queue_limit, "which may wait")
+    }
+
+    /// The same with no more records than were run at warm-up.
+    #[must_use]
+    pub fn warmed(self, rows: usize) -> Self {
+        self.at_most(rows, "the sizes that were run at warm-up")
+    }
+
+    fn at_most(self, rows: usize, why: &str) -> Self {
+        match self.most.rows > rows {
             true => Self {
-                most: Most {
-                    rows: queue_limit,
-                    ..self.most
-                },
-                reason: format!(
-                    "{}; no more than {queue_limit}, which may wait",
-                    self.reason
-                ),
+                most: Most { rows, ..self.most },
+                reason: format!("{}; no more than {rows}, {why}", self.reason),
             },
             false => self,
         }
@@ -218,6 +225,10 @@ pub fn measure<E: Engine>(
     let begun = Instant::now();
     let mut points: Vec<Point> = Vec::new();
     let mut cpus_per_slot = 1.0;
+    let try_for = match is_on_gpu(engines) {
+        true => TRY_FOR_ON_GPU,
+        false => TRY_FOR,
+    };
     let mut rows = 1;
     let bytes: usize = one.iter().map(Tensor::bytes).sum();
     while rows <= most_rows.max(1) {
@@ -240,12 +251,16 @@ pub fn measure<E: Engine>(
         }
         let hopeless = gain.is_some_and(|gain| gain < WORTH_DOUBLING);
         let too_large = 2 * rows * bytes > LARGEST_INPUTS;
-        if hopeless || too_large || run >= LONGEST_RUN || begun.elapsed() > TRY_FOR {
+        if hopeless || too_large || run >= LONGEST_RUN || begun.elapsed() > try_for {
             break;
         }
         rows *= 2;
     }
     Capacity::new(points, cpus_per_slot)
+}
+
+fn is_on_gpu(engines: &[impl Engine]) -> bool {
+    engines.iter().any(Engine::is_on_gpu)
 }
 
 fn repeated(one: &[Tensor], rows: usize) -> Option<Vec<Tensor>> {
@@ -292,11 +307,14 @@ fn together<E: Engine>(
     let runs: u32 = made.iter().map(|made| made.runs).sum();
     let cpu: Duration = made.iter().map(|made| made.cpu).sum();
     let passed: Duration = made.iter().map(|made| made.passed).sum();
-    if threads == 1 {
-        return Some((cpu / runs.max(1), 1.0));
-    }
+    let least = match is_on_gpu(engines) {
+        // Its thread may sleep while the device works.
+        true => 0.0,
+        false if threads == 1 => return Some((cpu / runs.max(1), 1.0)),
+        false => 1.0,
+    };
     let cpus = used.as_secs_f64() / passed.as_secs_f64().max(1e-9);
-    Some((passed / runs.max(1), cpus.clamp(1.0, threads as f64)))
+    Some((passed / runs.max(1), cpus.clamp(least, threads.max(1) as f64)))
 }
 
 /// One engine's part; `None` where a run fails.
@@ -389,6 +407,32 @@ mod tests {
             assert!((expected..expected * 1.2).contains(run), "{found:?}");
         }
         assert_eq!(found.cpus_per_slot, 1.0);
+    }
+
+    #[test]
+    fn on_a_gpu_slot_time_is_the_time_that_passes_and_first_runs_may_be_slow() {
+        /// Chooses algorithms at the first run of each size, then works without the CPU.
+        struct OnGpu(Vec<usize>);
+        impl Engine for OnGpu {
+            fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+                let rows = inputs[0].rows();
+                if !self.0.contains(&rows) {
+                    self.0.push(rows);
+                    std::thread::sleep(TRY_FOR + Duration::from_millis(10));
+                }
+                std::thread::sleep(Duration::from_millis(2));
+                Ok(vec![])
+            }
+            fn is_on_gpu(&self) -> bool {
+                true
+            }
+        }
+        let found = measure(&mut [OnGpu(vec![])], &record(), 1, 4).unwrap();
+        let rows: Vec<usize> = found.points().iter().map(|point| point.rows).collect();
+        assert_eq!(rows, [1, 2, 4]);
+        assert!(found.single().run >= Duration::from_millis(2), "{found:?}");
+        assert!(found.gain(Duration::ZERO) > 3.0, "{found:?}");
+        assert!(found.cpus_per_slot < 0.5, "{found:?}");
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub enum RunError {
     /// The runtime could not get memory for this run.
     #[error("not enough memory to run the model on this input: {0}")]
     OutOfMemory(String),
+    /// The GPU, or this process's hold on it, is gone: no later run will succeed.
+    #[error("the GPU is lost: {0}; this process cannot use it again")]
+    DeviceLost(String),
     /// The run panicked; the next one is not affected.
     #[error("the model run was aborted by an internal error")]
     Panicked,

@@ -3,6 +3,7 @@
 pub mod capacity;
 pub mod cpu_time;
 mod engine;
+mod faults;
 pub mod ort;
 pub mod pool;
 mod reason;

@@ -6,13 +6,16 @@
 //! what sessions would do. Either only where the
 //! measurement here confirms it and memory allows it; the reason is kept for the start-up lines.
 
+mod gpu;
+
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use super::ort::{LoadError, OrtEngine, Runtime, Source};
 use super::warmup::{measure, warm_up, Warm};
-use super::Engine;
+use super::{Engine, RunError};
+use crate::device::Target;
 use crate::model::Signature;
 use crate::tensor::Tensor;
 
@@ -75,11 +78,20 @@ pub struct Pool {
     pub unwarmed: Option<String>,
 }
 
-/// Loads and warms up as many copies as the budget and the measurement ask for.
+/// Loads and warms up as many copies as the budget and the measurement ask for, on the CPU or on a
+/// GPU.
 ///
 /// # Errors
-/// [`LoadError`] where the runtime refuses the model.
-pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool, LoadError> {
+/// [`LoadError`] where the runtime or the device refuses the model.
+pub fn load(
+    runtime: &Runtime,
+    source: &Source,
+    budget: &Budget,
+    target: Option<&Target>,
+) -> Result<Pool, LoadError> {
+    if let Some(target) = target {
+        return gpu::load(runtime, source, budget, target);
+    }
     let cores = budget.cores();
     let threads = budget.intra_op_threads.map_or_else(
         || match budget.slots {
@@ -90,18 +102,9 @@ pub fn load(runtime: &Runtime, source: &Source, budget: &Budget) -> Result<Pool,
         NonZeroUsize::get,
     );
     let resident_before = resident_bytes();
-    let mut first = runtime.load(source, threads)?;
+    let mut first = runtime.load(source, threads, None)?;
     let signature = Arc::clone(first.signature());
-    let (warm, unwarmed) = match warm_up(&mut first, &signature) {
-        Ok(warm) => (Some(warm), None),
-        Err(error) => (
-            None,
-            Some(error.map_or_else(
-                || "the signature allows no synthetic input".to_owned(),
-                |error| error.to_string(),
-            )),
-        ),
-    };
+    let (warm, unwarmed) = warmed(warm_up(&mut first, &signature));
     let copy_bytes = match (resident_before, resident_bytes()) {
         (Some(before), Some(after)) => after.saturating_sub(before).max(source.facts.total_bytes),
         _ => source.facts.total_bytes.saturating_mul(2),
@@ -200,7 +203,7 @@ impl Pool {
         two: Option<f64>,
         cpus: &str,
     ) -> Result<bool, LoadError> {
-        let mut threaded = runtime.load(source, cores)?;
+        let mut threaded = runtime.load(source, cores, None)?;
         let Some(inputs) = self.warm.as_ref().map(|warm| warm.inputs.as_slice()) else {
             return Ok(false);
         };
@@ -268,7 +271,7 @@ impl Pool {
     /// Loads further copies up to `slots`, each warmed up by one run.
     fn grow(&mut self, runtime: &Runtime, source: &Source, slots: usize) -> Result<(), LoadError> {
         while self.engines.len() < slots {
-            let mut engine = runtime.load(source, self.intra_op_threads)?;
+            let mut engine = runtime.load(source, self.intra_op_threads, None)?;
             if let Some(warm) = &self.warm {
                 if let Err(error) = engine.run(&warm.inputs) {
                     tracing::warn!("warm-up of a further session failed: {error}");
@@ -280,8 +283,22 @@ impl Pool {
     }
 }
 
+/// What warm-up came to, or why there is none.
+fn warmed(warm: Result<Warm, Option<RunError>>) -> (Option<Warm>, Option<String>) {
+    match warm {
+        Ok(warm) => (Some(warm), None),
+        Err(error) => (
+            None,
+            Some(error.map_or_else(
+                || "the signature allows no synthetic input".to_owned(),
+                |error| error.to_string(),
+            )),
+        ),
+    }
+}
+
 /// Runs per second of all engines at once, relative to one alone.
-fn joint_gain(engines: &mut [OrtEngine], inputs: &[Tensor], alone: Duration) -> f64 {
+fn joint_gain(engines: &mut [impl Engine], inputs: &[Tensor], alone: Duration) -> f64 {
     // Long enough to be seen over the threads' start, short beside a container's.
     let runs = (Duration::from_millis(5).as_secs_f64() / alone.as_secs_f64().max(1e-7))
         .clamp(3.0, 2_000.0)

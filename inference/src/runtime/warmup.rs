@@ -119,6 +119,30 @@ fn synthesize(signature: &Signature, size: usize) -> Option<Vec<Tensor>> {
         .collect()
 }
 
+/// Runs every number of records up to `rows` once on every engine: on a GPU the first run of each
+/// chooses algorithms or builds engines, which no caller should wait for. The largest comes first,
+/// so that a range of sizes that grows with them is built once. How many records all engines were
+/// run with, and all fewer: `rows`, or less where a run failed or `limit` passed.
+pub fn every_size(
+    engines: &mut [Box<dyn Engine>],
+    one: &[Tensor],
+    rows: usize,
+    limit: Duration,
+) -> usize {
+    let begun = Instant::now();
+    let mut run = |records: usize| {
+        let Some(inputs) = spread(one, records) else {
+            return false;
+        };
+        begun.elapsed() < limit && engines.iter_mut().all(|engine| engine.run(&inputs).is_ok())
+    };
+    if rows > 1 && !run(rows) {
+        tracing::debug!("a run of {rows} records failed at warm-up");
+    }
+    // The single record has been run.
+    (2..=rows).find(|&records| !run(records)).map_or(rows, |records| records - 1)
+}
+
 /// So many records like `one`, with other floating-point values in each: a tree takes another path
 /// for another record. Integers, which may be indices, stay as they are. `None` where an input has
 /// no axis of records.
@@ -210,6 +234,36 @@ mod tests {
         assert_eq!(inputs[0].shape(), [1, 16]);
         assert_eq!(inputs[1].shape(), [1, 16]);
         assert_eq!(inputs[2].shape(), [0usize; 0]);
+    }
+
+    #[test]
+    fn every_size_is_run_on_every_engine_the_largest_first() {
+        use std::sync::{Arc, Mutex};
+        struct Sizes(Arc<Mutex<Vec<usize>>>, usize);
+        impl Engine for Sizes {
+            fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<crate::tensor::Value>, RunError> {
+                let rows = inputs[0].rows();
+                self.0.lock().unwrap().push(rows);
+                match rows < self.1 {
+                    true => Ok(vec![]),
+                    false => Err(RunError::OutOfMemory("full".to_owned())),
+                }
+            }
+        }
+        let one = [Tensor::new(vec![1, 2], Data::Float32(vec![1.0; 2].into())).unwrap()];
+        let limit = Duration::from_secs(60);
+        let warmed = |rows, fails_at, limit| {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let engine = || Box::new(Sizes(Arc::clone(&seen), fails_at)) as Box<dyn Engine>;
+            let warmed = every_size(&mut [engine(), engine()], &one, rows, limit);
+            let seen = seen.lock().unwrap().clone();
+            (warmed, seen)
+        };
+        assert_eq!(warmed(4, 99, limit), (4, vec![4, 4, 2, 2, 3, 3, 4, 4]));
+        assert_eq!(warmed(1, 99, limit), (1, vec![]));
+        // A size that does not fit the device is not formed later.
+        assert_eq!(warmed(4, 3, limit).0, 2);
+        assert_eq!(warmed(64, 99, Duration::ZERO).0, 1);
     }
 
     #[test]

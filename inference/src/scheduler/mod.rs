@@ -21,7 +21,7 @@ mod slot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, Notify};
 
 use crate::clock;
 use crate::runtime::capacity::{Capacity, Most};
@@ -145,6 +145,9 @@ struct Shared {
     born: Instant,
     /// Whether short runs may stay on the thread that read them.
     may_stay: bool,
+    /// Why the GPU cannot be used any more, once a run has met that.
+    lost: Mutex<Option<String>>,
+    told_lost: Notify,
     metrics: SchedulerMetrics,
 }
 
@@ -202,7 +205,10 @@ impl Scheduler {
             is_single_threaded: plan.threads == 1,
             threads: Mutex::default(),
             born: clock::now(),
-            may_stay: plan.may_stay,
+            // A run on a device that hangs must not hold an HTTP thread.
+            may_stay: plan.may_stay && on_gpu == 0,
+            lost: Mutex::default(),
+            told_lost: Notify::new(),
             metrics,
         });
         for slot in 0..shared.slots.len() {
@@ -311,6 +317,22 @@ impl Scheduler {
         (still > request_limit.saturating_mul(2) + STUCK_GRACE).then_some(still)
     }
 
+    /// Why the GPU cannot be used any more, if that is so.
+    #[must_use]
+    pub fn lost_device(&self) -> Option<String> {
+        self.shared.lost().clone()
+    }
+
+    /// Done when the GPU cannot be used any more, with the reason. One waits for it.
+    pub async fn device_lost(&self) -> String {
+        loop {
+            if let Some(reason) = self.lost_device() {
+                return reason;
+            }
+            self.shared.told_lost.notified().await;
+        }
+    }
+
     /// Requests that wait for a slot.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -347,6 +369,21 @@ impl Scheduler {
 impl Shared {
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<String>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run has met a device that cannot be used again.
+    fn lose_device(&self, reason: &str) {
+        let mut lost = self.lost();
+        if lost.is_none() {
+            tracing::error!("the GPU is lost: {reason}; /ping says 503 from now on");
+            *lost = Some(reason.to_owned());
+            drop(lost);
+            self.told_lost.notify_one();
+        }
     }
 
     /// Puts a job into the bounded queue, or gives it back with the reason.

@@ -153,6 +153,9 @@ impl Shared {
             tracing::error!("a model run panicked; the slot goes on");
             Err(RunError::Panicked)
         });
+        if let Err(RunError::DeviceLost(reason)) = &outputs {
+            self.lose_device(reason);
+        }
         let run = Run {
             passed,
             cpu_time: cpu,

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::place;
 use super::trial::{self, Trial};
 use super::{Announcement, AtCapacity, ServeError};
 use crate::config::{Batching, Config};
@@ -14,13 +15,17 @@ use crate::onnx_file::{self, zipmap};
 use crate::ready::Model;
 use crate::runtime::capacity::{self, Most, Sharing, MOST_ROWS};
 use crate::runtime::ort::{Runtime, Source};
-use crate::runtime::pool::{self, Pool};
-use crate::runtime::{records, Engine};
+use crate::runtime::pool::Pool;
+use crate::runtime::{records, warmup, Engine};
 use crate::scheduler::{Plan, Scheduler};
 use crate::telemetry::{ModelMetrics, SchedulerMetrics};
 
 /// A model and what to say of it, or why there is none.
 pub(super) type Loaded = Result<(Model, Announcement), ServeError>;
+
+/// On a GPU every number of records that requests may share a run with is run once before the server
+/// is in service, for at most so long.
+const WARM_SIZES_FOR: Duration = Duration::from_secs(60);
 
 /// Loads off the HTTP threads, which already answer `/ping`.
 pub(super) fn load_on_a_thread(
@@ -60,6 +65,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
     };
     drop(bytes);
     let runtime = Runtime::open(&config.onnxruntime_library)?;
+    let (pool, target) = place::load(config, &runtime, &source)?;
     let Pool {
         engines,
         signature,
@@ -68,8 +74,9 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         copy_bytes,
         warm,
         unwarmed,
-    } = pool::load(&runtime, &source, &config.budget)?;
+    } = pool;
     let slots = engines.len();
+    let nodes = engines.first().and_then(|engine| engine.nodes().cloned());
     let mut engines = engines;
     let dependence = match (engines.first_mut(), &warm) {
         _ if source.facts.has_shared_scales => {
@@ -127,6 +134,13 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         (Batching::Auto, None, None) => Sharing::none("off: it could not be measured".to_owned()),
     }
     .limited(config.queue_limit);
+    let sharing = match (&target, &warm) {
+        (Some(_), Some(warm)) => {
+            let rows = warmup::every_size(&mut engines, &warm.inputs, sharing.rows, WARM_SIZES_FOR);
+            sharing.warmed(rows)
+        }
+        _ => sharing,
+    };
     if let Some(capacity) = &capacity {
         metrics.run_cpus.set(capacity.cpus_per_slot);
     }
@@ -158,7 +172,9 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         unwarmed,
         runtime_version: runtime.version().to_owned(),
         library: runtime.library().to_owned(),
-        providers: runtime.providers(),
+        provider: Runtime::provider_name(target.as_ref()),
+        device: target.map(|target| target.line),
+        nodes: nodes.clone(),
         address: config.listen,
         took: begun.elapsed(),
     };
@@ -170,6 +186,9 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
         scheduler,
     };
     models.loaded.set(1.0);
+    if let Some(nodes) = &nodes {
+        models.tell_nodes(|provider| nodes.of(provider));
+    }
     models.memory.set(copy_bytes as f64 * slots as f64);
     Ok((model, announcement))
 }

@@ -7,6 +7,7 @@
 
 mod connections;
 mod load;
+mod place;
 mod threads;
 mod trial;
 
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::Config;
+use crate::config::{Config, OnLost};
+use crate::device::{DeviceError, Nodes};
 use crate::http::{App, Flush, Limits, PageFormat, Room};
 use crate::locate::LocateError;
 use crate::model::Signature;
@@ -62,6 +64,12 @@ pub enum ServeError {
     /// ONNX Runtime is not there.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The GPU that was asked for cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The GPU was lost, and the user wants the process to leave then.
+    #[error("the GPU is lost: {0}")]
+    DeviceLost(String),
     /// ONNX Runtime refused the model.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -119,8 +127,12 @@ pub struct Announcement {
     pub runtime_version: String,
     /// Its library.
     pub library: PathBuf,
-    /// Execution providers in use.
-    pub providers: &'static [&'static str],
+    /// The execution provider that runs the model.
+    pub provider: &'static str,
+    /// The GPU that it runs on, and what that needs; `None` on the CPU.
+    pub device: Option<String>,
+    /// Which provider runs its nodes; `None` where the runtime does not tell.
+    pub nodes: Option<Nodes>,
     /// Address the server listens on.
     pub address: SocketAddr,
     /// From the start of [`serve`] to ready.
@@ -201,7 +213,14 @@ pub fn serve(
             }
         }
 
-        let signal = signals.next().await;
+        let mut lost = None;
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            reason = device_lost(&app, config.device.on_lost) => {
+                lost = Some(reason);
+                Signal::Terminate
+            }
+        };
         leave(config, &app, signal, &mut signals, &phase).await;
         drop(accept.await);
         // Closed when the last connection is; a second signal or the deadline cuts it short.
@@ -215,11 +234,19 @@ pub fn serve(
         if let Some(model) = app.ready.model() {
             model.scheduler.close();
         }
-        Ok(())
+        lost.map_or(Ok(()), |reason| Err(ServeError::DeviceLost(reason)))
     });
     // A run that nobody waits for any more must not hold the process.
     threads.end(Duration::ZERO);
     served
+}
+
+/// Done when the GPU is lost and the process is to leave then.
+async fn device_lost(app: &App, on_lost: OnLost) -> String {
+    match app.ready.model() {
+        Some(model) if on_lost == OnLost::Exit => model.scheduler.device_lost().await,
+        _ => std::future::pending().await,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

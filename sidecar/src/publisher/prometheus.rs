@@ -16,7 +16,7 @@ mod gpu;
 
 use std::fmt::{Display, Write};
 
-use scaling::catalogue::{Kind, Metric, Unit};
+use scaling::catalogue::{internal, Kind, Metric, Unit};
 use scaling::frame::{Frame, Sample};
 use scaling::histogram::edge;
 
@@ -72,6 +72,7 @@ pub(crate) fn render(
             Kind::Reading | Kind::Gauge => page.reading(metric, frame),
         }
     }
+    page.nodes(recorder);
     page.gpu(publishing.gpu);
     page.publishing(publishing);
     if format == Format::OpenMetrics {
@@ -215,6 +216,24 @@ impl Page {
         };
         self.head(&name, "gauge", suffix, metric.meaning());
         self.value(&name, value * factor);
+    }
+
+    /// Nothing until a model has told them.
+    fn nodes(&mut self, recorder: &Recorder) {
+        let told = internal::NODES.map(|(provider, name)| {
+            let nodes = recorder.gauge(name).and_then(|gauge| gauge.value());
+            nodes.map(|nodes| (provider, nodes))
+        });
+        let told: Vec<(&str, f64)> = told.into_iter().flatten().collect();
+        if told.is_empty() {
+            return;
+        }
+        let name = "plimsoll_model_nodes";
+        let help = "Nodes of the model that an execution provider runs.";
+        self.head(name, "gauge", "", help);
+        for (provider, nodes) in told {
+            let _ = writeln!(self.text, "{name}{{provider=\"{provider}\"}} {nodes}");
+        }
     }
 
     fn publishing(&mut self, publishing: &Publishing<'_>) {

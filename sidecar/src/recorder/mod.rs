@@ -92,7 +92,8 @@ impl Recorder {
             internal::REQUEST_CPU,
             internal::QUEUED_WORK,
         ];
-        let gauges = named(Kind::Gauge).chain(own);
+        let nodes = internal::NODES.map(|(_, name)| name);
+        let gauges = named(Kind::Gauge).chain(own).chain(nodes);
         let instruments = Instruments {
             counters: counters
                 .map(|name| (name, Arc::new(LanedCounter::new())))

@@ -4,32 +4,34 @@
 //! looked for by the `ort` crate itself: without a path that crate panics where we want a sentence.
 //! Its telemetry is switched off before the library is loaded.
 
+mod elf;
+mod engine;
+mod needs;
+mod nodes;
+mod ports;
+mod provider;
 mod usual;
 mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ort::ep::ExecutionProvider;
 use ort::logging::LogLevel;
-use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::{TensorElementType, ValueType};
+use ort::session::Session;
 
+use super::faults::is_out_of_memory;
 use super::reason::{last_cause, load_reason};
-use super::{Engine, RunError};
-use crate::model::{Dim, Port, PortType, Signature};
+use crate::device::{Found, Library, Provider, Target};
 use crate::onnx_file::{Facts, ZipMap};
-use crate::tensor::{ElementType, Keys, Tensor, Value};
-use usual::Usual;
-use values::{input_value, output_value, refuse_nul, tensor, zipped};
+pub use engine::OrtEngine;
+use engine::giving_back;
 
 /// The oldest ONNX Runtime that is accepted, as `1.N`.
 pub const MIN_MINOR_VERSION: u32 = ort::MINOR_VERSION;
 
 /// Read once by the library when it is first used; `1` means that nothing is ever sent.
 const TELEMETRY_SWITCH: &str = "ORT_DISABLE_TELEMETRY";
-
-/// An option of a run: at its end, memory that nothing of it uses any more goes back to the system.
-const GIVE_BACK: (&str, &str) = ("memory.enable_memory_arena_shrinkage", "cpu:0");
 
 /// Switches the library's telemetry off. To be called before there is a second thread, because the
 /// environment belongs to all of them; [`Runtime::open`] makes up for whoever did not.
@@ -106,6 +108,45 @@ pub enum LoadError {
         /// What else would do.
         also: &'static str,
     },
+    /// The device has no room for it.
+    #[error("{file} takes {} MB and more, and does not fit {device}{}; expected a GPU with more free memory", .bytes / 1_000_000, limited(.limit))]
+    DeviceMemory {
+        /// The model.
+        file: PathBuf,
+        /// Bytes of the model.
+        bytes: u64,
+        /// The device, with what is free of it.
+        device: String,
+        /// What the session may take of it, bytes.
+        limit: Option<u64>,
+    },
+    /// The device, or the provider's library, refused.
+    #[error("{file} cannot be loaded on {device}: {reason}")]
+    Device {
+        /// The model.
+        file: PathBuf,
+        /// The device.
+        device: String,
+        /// Why, in one sentence.
+        reason: String,
+    },
+}
+
+impl LoadError {
+    /// Whether another device, or the CPU, might do.
+    #[must_use]
+    pub fn is_of_the_device(&self) -> bool {
+        matches!(self, Self::Device { .. } | Self::DeviceMemory { .. })
+    }
+}
+
+fn limited(limit: &Option<u64>) -> String {
+    limit.map_or_else(String::new, |limit| {
+        format!(
+            ", of which a session may take {} MB (PLIMSOLL_GPU_MEMORY_LIMIT_MB sets it)",
+            limit / 1_000_000
+        )
+    })
 }
 
 /// ONNX Runtime, opened.
@@ -176,46 +217,119 @@ impl Runtime {
         &self.library
     }
 
-    /// The execution providers that sessions use, best first.
+    /// What the library was built with.
     #[must_use]
-    pub fn providers(&self) -> &'static [&'static str] {
-        &["CPUExecutionProvider"]
+    pub fn facts(&self) -> Library {
+        Library {
+            name: format!("{} (ONNX Runtime {})", self.library.display(), self.version),
+            has_cuda: ort::ep::CUDA::is_available().unwrap_or(false),
+            has_tensorrt: ort::ep::TensorRT::is_available().unwrap_or(false),
+        }
     }
 
-    /// Loads one copy of a model with `intra_op_threads` threads.
+    /// Loads what a provider's library needs.
     ///
     /// # Errors
-    /// [`LoadError`] where the runtime refuses the model, or where a port is of a type that no
-    /// request can carry.
-    pub fn load(&self, source: &Source, intra_op_threads: usize) -> Result<OrtEngine, LoadError> {
-        let refused = |error: &ort::Error| LoadError::Refused {
-            file: source.file.clone(),
-            reason: load_reason(error.message(), &self.version),
-        };
+    /// The first thing that is missing, as one phrase.
+    pub fn look(&self, provider: Provider) -> Result<Found, String> {
+        needs::look(&self.library, provider)
+    }
+
+    /// ONNX Runtime's name for what runs a session's nodes.
+    #[must_use]
+    pub fn provider_name(target: Option<&Target>) -> &'static str {
+        target.map_or("CPUExecutionProvider", |target| {
+            provider::name(target.provider)
+        })
+    }
+
+    /// Loads one copy of a model with `intra_op_threads` threads, on a GPU or on the CPU.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the runtime or the device refuses the model, or where a port is of a type
+    /// that no request can carry.
+    pub fn load(
+        &self,
+        source: &Source,
+        intra_op_threads: usize,
+        target: Option<&Target>,
+    ) -> Result<OrtEngine, LoadError> {
+        let refused = |error: &ort::Error| self.refused(error, source, target);
+        if let Some(target) = target {
+            if target.memory_limit.is_some_and(|limit| source.facts.total_bytes > limit) {
+                return Err(no_room(source, target));
+            }
+        }
         let mut builder = self
-            .builder(intra_op_threads)
-            .map_err(|error| refused(&error))?;
+            .builder(intra_op_threads, target)
+            .map_err(|error| match target {
+                None => refused(&error),
+                Some(target) => LoadError::Device {
+                    file: source.file.clone(),
+                    device: target.to_string(),
+                    reason: last_cause(error.message()),
+                },
+            })?;
         let session = match &source.rewritten {
             Some((model, _)) => builder.commit_from_memory(model),
             None => builder.commit_from_file(&source.file),
         }
         .map_err(|error| refused(&error))?;
-        let giving_back = giving_back().map_err(|error| refused(&error))?;
-        OrtEngine::new(session, giving_back, source)
+        let giving_back = giving_back(target).map_err(|error| refused(&error))?;
+        OrtEngine::new(session, giving_back, source, target)
+    }
+
+    fn refused(&self, error: &ort::Error, source: &Source, target: Option<&Target>) -> LoadError {
+        let message = error.message();
+        match target {
+            Some(target) if is_out_of_memory(message) => no_room(source, target),
+            Some(target) if is_of_cuda(message) => LoadError::Device {
+                file: source.file.clone(),
+                device: target.to_string(),
+                reason: last_cause(message),
+            },
+            _ => LoadError::Refused {
+                file: source.file.clone(),
+                reason: load_reason(message, &self.version),
+            },
+        }
     }
 
     fn builder(
         &self,
         intra_op_threads: usize,
+        target: Option<&Target>,
     ) -> ort::Result<ort::session::builder::SessionBuilder> {
         // Spinning threads burn a core for a second after each request and make CPU use mean
         // nothing; an explicit thread count, because the default ignores quota and affinity.
-        Ok(Session::builder(&self.environment)?
+        let builder = Session::builder(&self.environment)?
             .with_intra_threads(intra_op_threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
-            .with_inter_op_spinning(false)?)
+            .with_inter_op_spinning(false)?
+            .with_config_entry(nodes::RECORD.0, nodes::RECORD.1)?;
+        Ok(match target {
+            None => builder,
+            Some(target) => builder.with_execution_providers(provider::providers(target))?,
+        })
     }
+}
+
+fn no_room(source: &Source, target: &Target) -> LoadError {
+    LoadError::DeviceMemory {
+        file: source.file.clone(),
+        bytes: source.facts.total_bytes,
+        device: target.to_string(),
+        limit: target.memory_limit,
+    }
+}
+
+/// Whether a load failed for the device or its libraries, and not for the model.
+fn is_of_cuda(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    ["cuda", "cublas", "cudnn", "tensorrt", "nvinfer"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// The library's messages go to our log; the caller's part of a failed run comes back as its error.
@@ -261,191 +375,4 @@ pub struct Source {
     pub facts: Facts,
     /// The model without its `ZipMap` nodes, where it had any.
     pub rewritten: Option<(Arc<Vec<u8>>, Vec<ZipMap>)>,
-}
-
-fn giving_back() -> ort::Result<RunOptions> {
-    let mut options = RunOptions::new()?;
-    options.set(GIVE_BACK.0, GIVE_BACK.1)?;
-    Ok(options)
-}
-
-/// One ONNX Runtime session.
-pub struct OrtEngine {
-    session: Session,
-    usual: Usual,
-    /// How large runs are run.
-    giving_back: RunOptions,
-    signature: Arc<Signature>,
-    /// Per output: the keys of the maps that its scores stand for.
-    maps: Vec<Option<Arc<Keys>>>,
-}
-
-impl OrtEngine {
-    fn new(session: Session, giving_back: RunOptions, source: &Source) -> Result<Self, LoadError> {
-        let zip_maps: &[ZipMap] = source.rewritten.as_ref().map_or(&[], |(_, maps)| maps);
-        let rankless = |name: &str| source.facts.rankless.contains(name);
-        let inputs: Vec<Port> = session
-            .inputs()
-            .iter()
-            .map(|outlet| Port {
-                name: outlet.name().to_owned(),
-                kind: port_type(outlet.dtype(), rankless(outlet.name())),
-            })
-            .collect();
-        let mut maps = Vec::new();
-        let outputs: Vec<Port> = session
-            .outputs()
-            .iter()
-            .map(|outlet| {
-                let zip = zip_maps.iter().find(|map| map.scores == outlet.name());
-                maps.push(zip.map(|map| Arc::clone(&map.keys)));
-                match zip {
-                    Some(map) => Port {
-                        name: map.output.clone(),
-                        kind: PortType::Sequence(Box::new(PortType::Map {
-                            key: match *map.keys {
-                                Keys::Int64(_) => ElementType::Int64,
-                                Keys::String(_) => ElementType::String,
-                            },
-                            value: ElementType::Float32,
-                        })),
-                    },
-                    None => Port {
-                        name: outlet.name().to_owned(),
-                        kind: port_type(outlet.dtype(), rankless(outlet.name())),
-                    },
-                }
-            })
-            .collect();
-        let unfit = |direction, port: &Port, also| LoadError::Port {
-            file: source.file.clone(),
-            direction,
-            port: port.to_string(),
-            also,
-        };
-        if let Some(port) = inputs.iter().find(|port| port.tensor().is_none()) {
-            return Err(unfit("input", port, ""));
-        }
-        if let Some(port) = outputs.iter().find(|port| !carried(&port.kind)) {
-            return Err(unfit("output", port, ", a sequence or a map"));
-        }
-        Ok(Self {
-            session,
-            usual: Usual::default(),
-            giving_back,
-            signature: Arc::new(Signature { inputs, outputs }),
-            maps,
-        })
-    }
-
-    /// What the model takes and gives.
-    #[must_use]
-    pub fn signature(&self) -> &Arc<Signature> {
-        &self.signature
-    }
-}
-
-/// Whether a reply can show an output of this type.
-fn carried(kind: &PortType) -> bool {
-    match kind {
-        PortType::Tensor { .. } | PortType::Map { .. } => true,
-        PortType::Sequence(inner) | PortType::Optional(inner) => carried(inner),
-        PortType::Other(_) => false,
-    }
-}
-
-fn port_type(kind: &ValueType, rankless: bool) -> PortType {
-    match kind {
-        ValueType::Tensor {
-            ty,
-            shape,
-            dimension_symbols,
-        } => match element_type(*ty) {
-            None => PortType::Other(format!("tensor({ty})")),
-            Some(element) => PortType::Tensor {
-                element,
-                dims: (!rankless).then(|| {
-                    shape
-                        .iter()
-                        .zip(dimension_symbols.iter())
-                        .map(|(&size, symbol)| match usize::try_from(size) {
-                            Ok(size) => Dim::Fixed(size),
-                            Err(_) if symbol.is_empty() => Dim::Free,
-                            Err(_) => Dim::Symbol(symbol.clone()),
-                        })
-                        .collect()
-                }),
-            },
-        },
-        ValueType::Sequence(inner) => PortType::Sequence(Box::new(port_type(inner, true))),
-        ValueType::Map { key, value } => match (element_type(*key), element_type(*value)) {
-            (Some(key), Some(value)) => PortType::Map { key, value },
-            _ => PortType::Other(format!("map({key},{value})")),
-        },
-        ValueType::Optional(inner) => PortType::Optional(Box::new(port_type(inner, rankless))),
-    }
-}
-
-fn element_type(kind: TensorElementType) -> Option<ElementType> {
-    Some(match kind {
-        TensorElementType::Bool => ElementType::Bool,
-        TensorElementType::Int8 => ElementType::Int8,
-        TensorElementType::Int16 => ElementType::Int16,
-        TensorElementType::Int32 => ElementType::Int32,
-        TensorElementType::Int64 => ElementType::Int64,
-        TensorElementType::Uint8 => ElementType::Uint8,
-        TensorElementType::Uint16 => ElementType::Uint16,
-        TensorElementType::Uint32 => ElementType::Uint32,
-        TensorElementType::Uint64 => ElementType::Uint64,
-        TensorElementType::Float16 => ElementType::Float16,
-        TensorElementType::Bfloat16 => ElementType::BFloat16,
-        TensorElementType::Float32 => ElementType::Float32,
-        TensorElementType::Float64 => ElementType::Float64,
-        TensorElementType::String => ElementType::String,
-        _ => return None,
-    })
-}
-
-impl Engine for OrtEngine {
-    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
-        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
-        for (port, tensor) in self.signature.inputs.iter().zip(inputs) {
-            refuse_nul(port, tensor)?;
-            values.push(input_value(tensor).map_err(|error| run_error(&error))?);
-        }
-        let bytes = inputs.iter().map(Tensor::bytes).sum();
-        let outputs = match self.usual.is_passed_by(bytes) {
-            true => self
-                .session
-                .run_with_options(values.as_slice(), &self.giving_back),
-            false => self.session.run(values.as_slice()),
-        };
-        let outputs = outputs.map_err(|error| run_error(&error))?;
-        outputs
-            .into_iter()
-            .zip(&self.maps)
-            .map(|((_, value), map)| match map {
-                Some(keys) => zipped(tensor(value.downcast()?)?, keys),
-                None => output_value(value),
-            })
-            .collect::<Result<_, ort::Error>>()
-            .map_err(|error| run_error(&error))
-    }
-}
-
-/// Errors inside `If`, `Loop` or `LSTM` arrive as nested lines: the caller gets the last cause, the
-/// log the rest. Source paths and C++ names of the runtime are nobody's business.
-fn run_error(error: &ort::Error) -> RunError {
-    let message = error.message();
-    tracing::debug!(target: "onnxruntime", "run failed: {message}");
-    let cause = last_cause(message);
-    let lower = message.to_ascii_lowercase();
-    if lower.contains("bad_alloc")
-        || lower.contains("failed to allocate memory")
-        || lower.contains("out of memory")
-    {
-        RunError::OutOfMemory(cause)
-    } else {
-        RunError::Failed(cause)
-    }
 }

@@ -10,8 +10,8 @@ use ort::value::{
 
 use half::{bf16, f16};
 
-use super::RunError;
 use crate::model::Port;
+use crate::runtime::RunError;
 use crate::tensor::{Buffer, Data, Elements, Keys, Tensor, Value};
 
 /// Outputs up to this many elements are copied out of the runtime's buffer; larger ones stay there

@@ -1,0 +1,172 @@
+//! One session, and its runs.
+
+use std::sync::Arc;
+
+use ort::session::{RunOptions, Session, SessionInputValue};
+
+use super::ports::{carried, port_type};
+use super::usual::Usual;
+use super::values::{input_value, output_value, refuse_nul, tensor, zipped};
+use super::{nodes, provider, LoadError, Source};
+use crate::device::{Nodes, Target};
+use crate::model::{Port, PortType, Signature};
+use crate::onnx_file::ZipMap;
+use crate::runtime::{faults, Engine, RunError};
+use crate::tensor::{ElementType, Keys, Tensor, Value};
+
+/// An option of a run: at its end, memory that nothing of it uses any more goes back to the system,
+/// or to the device.
+const GIVE_BACK: &str = "memory.enable_memory_arena_shrinkage";
+
+/// One ONNX Runtime session.
+pub struct OrtEngine {
+    session: Session,
+    usual: Usual,
+    /// How large runs are run.
+    giving_back: RunOptions,
+    signature: Arc<Signature>,
+    /// Per output: the keys of the maps that its scores stand for.
+    maps: Vec<Option<Arc<Keys>>>,
+    nodes: Option<Nodes>,
+    is_on_gpu: bool,
+    /// What a run met after which the device cannot be used again: it is not touched any more.
+    lost: Option<RunError>,
+}
+
+impl OrtEngine {
+    pub(super) fn new(
+        session: Session,
+        giving_back: RunOptions,
+        source: &Source,
+        target: Option<&Target>,
+    ) -> Result<Self, LoadError> {
+        let zip_maps: &[ZipMap] = source.rewritten.as_ref().map_or(&[], |(_, maps)| maps);
+        let rankless = |name: &str| source.facts.rankless.contains(name);
+        let inputs: Vec<Port> = session
+            .inputs()
+            .iter()
+            .map(|outlet| Port {
+                name: outlet.name().to_owned(),
+                kind: port_type(outlet.dtype(), rankless(outlet.name())),
+            })
+            .collect();
+        let mut maps = Vec::new();
+        let outputs: Vec<Port> = session
+            .outputs()
+            .iter()
+            .map(|outlet| {
+                let zip = zip_maps.iter().find(|map| map.scores == outlet.name());
+                maps.push(zip.map(|map| Arc::clone(&map.keys)));
+                match zip {
+                    Some(map) => Port {
+                        name: map.output.clone(),
+                        kind: PortType::Sequence(Box::new(PortType::Map {
+                            key: match *map.keys {
+                                Keys::Int64(_) => ElementType::Int64,
+                                Keys::String(_) => ElementType::String,
+                            },
+                            value: ElementType::Float32,
+                        })),
+                    },
+                    None => Port {
+                        name: outlet.name().to_owned(),
+                        kind: port_type(outlet.dtype(), rankless(outlet.name())),
+                    },
+                }
+            })
+            .collect();
+        let unfit = |direction, port: &Port, also| LoadError::Port {
+            file: source.file.clone(),
+            direction,
+            port: port.to_string(),
+            also,
+        };
+        if let Some(port) = inputs.iter().find(|port| port.tensor().is_none()) {
+            return Err(unfit("input", port, ""));
+        }
+        if let Some(port) = outputs.iter().find(|port| !carried(&port.kind)) {
+            return Err(unfit("output", port, ", a sequence or a map"));
+        }
+        Ok(Self {
+            nodes: nodes::assigned(&session),
+            is_on_gpu: target.is_some(),
+            lost: None,
+            session,
+            usual: Usual::default(),
+            giving_back,
+            signature: Arc::new(Signature { inputs, outputs }),
+            maps,
+        })
+    }
+
+    /// What the model takes and gives.
+    #[must_use]
+    pub fn signature(&self) -> &Arc<Signature> {
+        &self.signature
+    }
+
+    /// Which provider runs its nodes; `None` where the runtime does not tell.
+    #[must_use]
+    pub fn nodes(&self) -> Option<&Nodes> {
+        self.nodes.as_ref()
+    }
+
+    /// Errors inside `If`, `Loop` or `LSTM` arrive as nested lines: the caller gets the last cause,
+    /// the log the rest. Source paths and C++ names of the runtime are nobody's business.
+    fn failed(&mut self, error: &ort::Error) -> RunError {
+        let message = error.message();
+        tracing::debug!(target: "onnxruntime", "run failed: {message}");
+        let error = faults::run_error(message, self.is_on_gpu);
+        if matches!(error, RunError::DeviceLost(_)) {
+            self.lost = Some(error.clone());
+        }
+        error
+    }
+}
+
+/// How runs are run that give memory back.
+pub(super) fn giving_back(target: Option<&Target>) -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    options.set(GIVE_BACK, provider::arenas(target))?;
+    Ok(options)
+}
+
+impl Engine for OrtEngine {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Value>, RunError> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.clone());
+        }
+        for (port, tensor) in self.signature.inputs.iter().zip(inputs) {
+            refuse_nul(port, tensor)?;
+        }
+        self.try_run(inputs).map_err(|error| self.failed(&error))
+    }
+
+    fn is_on_gpu(&self) -> bool {
+        self.is_on_gpu
+    }
+}
+
+impl OrtEngine {
+    fn try_run(&mut self, inputs: &[Tensor]) -> ort::Result<Vec<Value>> {
+        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
+        for tensor in inputs {
+            values.push(input_value(tensor)?);
+        }
+        let bytes = inputs.iter().map(Tensor::bytes).sum();
+        let outputs = match self.usual.is_passed_by(bytes) {
+            true => self
+                .session
+                .run_with_options(values.as_slice(), &self.giving_back),
+            false => self.session.run(values.as_slice()),
+        }?;
+        outputs
+            .into_iter()
+            .zip(&self.maps)
+            .map(|((_, value), map)| match map {
+                Some(keys) => zipped(tensor(value.downcast()?)?, keys),
+                None => output_value(value),
+            })
+            .collect()
+    }
+}
