@@ -99,7 +99,9 @@ fn load(runtime: &Runtime, file: &Path, strip: bool) -> Result<OrtEngine, String
         facts,
         rewritten,
     };
-    runtime.load(&source, 1).map_err(|error| error.to_string())
+    runtime
+        .load(&source, 1, None)
+        .map_err(|error| error.to_string())
 }
 
 /// Microseconds a run.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inference::device::{Gpu, Gpus, Version, Wanted};
 use inference::runtime::pool::readable;
 use inference::{Announcement, Hooks, PageFormat};
 
@@ -13,6 +14,9 @@ use crate::{bill, logging, EXIT_USAGE};
 
 /// How long the last metrics may take at exit.
 const LAST_METRICS: Duration = Duration::from_secs(4);
+
+/// How long the driver may take to say which GPUs there are.
+const SURVEY: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop.
 pub fn run() -> ExitCode {
@@ -30,7 +34,8 @@ pub fn run() -> ExitCode {
     inference::heap::give_large_blocks_back();
 
     let limits = sidecar::limits();
-    let config = settings.inference(&limits);
+    let mut config = settings.inference(&limits);
+    config.device.gpus = gpus(&settings);
     let recorder = sidecar::Recorder::new();
     let first_good_ping = Arc::new(AtomicBool::new(false));
     let sidecar = match sidecar::start(
@@ -87,6 +92,34 @@ pub fn run() -> ExitCode {
     signal_hook::low_level::exit(code)
 }
 
+/// The GPUs that there are, in the server's words; who wants the CPU does not ask.
+fn gpus(settings: &Settings) -> Gpus {
+    if settings.device == Wanted::Cpu {
+        return Gpus::default();
+    }
+    match sidecar::gpus(&settings.sidecar(), SURVEY) {
+        Ok(found) => Gpus {
+            devices: found
+                .devices
+                .into_iter()
+                .map(|gpu| Gpu {
+                    name: gpu.name,
+                    memory_bytes: gpu.memory_bytes,
+                    free_bytes: gpu.free_bytes,
+                    is_slice: gpu.is_slice,
+                })
+                .collect(),
+            driver: found.driver,
+            cuda: found.cuda.map(Version::of_cuda),
+            absent: None,
+        },
+        Err(none) => Gpus {
+            absent: Some(none.to_string()),
+            ..Gpus::default()
+        },
+    }
+}
+
 /// What was found and decided, in a few lines.
 fn say(found: &Announcement, limits: &sidecar::Limits, route: &str, bill: Option<&str>) {
     tracing::info!(
@@ -127,10 +160,15 @@ fn say(found: &Announcement, limits: &sidecar::Limits, route: &str, bill: Option
         tracing::info!("capacity {}", at_capacity(capacity));
     }
     tracing::info!("memory   {}", limits.memory_reason);
+    if let Some(device) = &found.device {
+        tracing::info!("device   {}", line(device));
+    }
+    let nodes = found.nodes.as_ref();
     tracing::info!(
-        "runtime  ONNX Runtime {} with {} ({}), its telemetry off",
+        "runtime  ONNX Runtime {} with {}{} ({}), its telemetry off",
         found.runtime_version,
-        found.providers.join(", "),
+        found.provider,
+        nodes.map_or_else(String::new, |nodes| format!(": {}", nodes.line())),
         found.library.display()
     );
     tracing::info!("metrics  {route}");

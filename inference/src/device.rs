@@ -49,7 +49,8 @@ pub enum Wanted {
 }
 
 /// What [`Wanted`] is written as.
-pub const EXPECTED: &str = "auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, N being a GPU's number from 0";
+pub const EXPECTED: &str =
+    "auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, N being a GPU's number from 0";
 
 impl FromStr for Wanted {
     type Err = &'static str;

@@ -32,6 +32,7 @@ pub use config::Config;
 pub use publisher::route::RouteChoice;
 pub use recorder::Recorder;
 pub use sources::cgroup::{limits, Limits};
+pub use sources::gpu::survey::{FoundGpu, FoundGpus, NoGpus};
 
 use outbox::Outbox;
 use publisher::cloudwatch::{retry, CloudWatch};
@@ -48,6 +49,16 @@ const OUTBOX_PERIODS: usize = 60;
 /// A last frame shorter than this brings its events but no samples of levels and readings: over a
 /// few milliseconds a load is noise.
 const SHORTEST_SAMPLE_SECS: f64 = 0.5;
+
+/// The GPUs that CUDA may use now, by what the driver says; it gets `limit` for it, because it can
+/// hang.
+///
+/// # Errors
+/// [`NoGpus`]: why there is none.
+pub fn gpus(config: &Config, limit: Duration) -> Result<FoundGpus, NoGpus> {
+    let library = config.nvml_library.clone();
+    sources::gpu::survey::survey(library, config.visible_gpus.as_deref(), limit)
+}
 
 /// The running sidecar. Dropping it ends the thread without waiting for it.
 #[derive(Debug)]

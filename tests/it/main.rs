@@ -12,6 +12,7 @@ mod support;
 mod contract;
 // What the routes answer beyond them, and what they survive.
 mod batching;
+mod device;
 mod hostile;
 mod invocations;
 mod outputs;

@@ -13,7 +13,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use inference::config::Batching;
+use inference::config::{Batching, OnLost};
+use inference::device::Wanted;
 use scaling::bill::Prices;
 use scaling::catalogue::Metric;
 use tracing::level_filters::LevelFilter;
@@ -117,6 +118,12 @@ settings! {
     queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", at_least_one;
     /// ONNX Runtime's shared library; found beside the binary if not set.
     onnxruntime_library: Option<PathBuf> = "PLIMSOLL_ONNXRUNTIME_LIBRARY" or "", optional(path);
+    /// What runs the model: `auto` (a GPU where device, driver and libraries are all there, otherwise the CPU, with a warning that names what is missing), `cpu`, or `cuda`, `cuda:N`, `tensorrt`, `tensorrt:N`, which refuse to start without.
+    device: Wanted = "PLIMSOLL_DEVICE" or "auto", device;
+    /// The most device memory in MB (1024 × 1024 bytes) for the model and its runs, all slots together; 85 % of what is free at start if not set.
+    gpu_memory_limit_mb: Option<usize> = "PLIMSOLL_GPU_MEMORY_LIMIT_MB" or "", optional(at_least_one);
+    /// When the GPU is lost: `stay`, and say so on `/ping` with 503, or also `exit` with a code that is not 0, for platforms that start a container again.
+    on_device_lost: OnLost = "PLIMSOLL_ON_DEVICE_LOST" or "stay", on_lost;
     /// How metrics leave: `auto`, `cloudwatch` (PutMetricData), `emf` (embedded metric format on stdout) or `none`; `GET /metrics` is always on.
     metrics_route: sidecar::RouteChoice = "PLIMSOLL_METRICS_ROUTE" or "auto", route;
     /// Publishing period in seconds: 10 (high resolution) or 60.
@@ -135,7 +142,7 @@ settings! {
     metrics_flush: Flush = "PLIMSOLL_METRICS_FLUSH" or "timer", flush;
     /// NVML library to read the GPUs with, in place of the driver's own `libnvidia-ml.so.1`.
     nvml_library: Option<PathBuf> = "PLIMSOLL_NVML_LIBRARY" or "", optional(path);
-    /// Set for CUDA: the GPUs that the process may use; the others do not count in the GPU metrics.
+    /// Set for CUDA: the GPUs that the process may use; the others neither run the model nor count in the GPU metrics.
     cuda_visible_devices: Option<String> = "CUDA_VISIBLE_DEVICES" or "", optional(text);
     /// AWS region of the metrics where AWS's own variables name none.
     region: Option<String> = "SAGEMAKER_REGION" or "", optional(text);
@@ -293,7 +300,8 @@ impl Settings {
         }
     }
 
-    /// The part of the settings that the server gets, with what the container has.
+    /// The part of the settings that the server gets, with what the container has; the GPUs
+    /// are found by those who start it.
     #[must_use]
     pub fn inference(&self, limits: &sidecar::Limits) -> inference::Config {
         let unlimited = |mb: usize| match mb {
@@ -332,6 +340,14 @@ impl Settings {
                 memory_bytes: limits.memory_bytes,
                 slots: self.slots.or(self.workers),
                 intra_op_threads: self.intra_op_threads,
+            },
+            device: inference::config::Device {
+                wanted: self.device,
+                memory_limit: self
+                    .gpu_memory_limit_mb
+                    .map(|mb| (mb as u64).saturating_mul(1024 * 1024)),
+                on_lost: self.on_device_lost,
+                ..defaults.device
             },
             batching: self.batching,
             queue_limit: self.queue_limit,

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use inference::config::Batching;
+use inference::config::{Batching, OnLost};
+use inference::device::Wanted;
 use scaling::catalogue::Metric;
 use tracing::level_filters::LevelFilter;
 
@@ -84,6 +85,18 @@ pub(super) fn batching(text: &str) -> Result<Batching, String> {
             .filter(|rows| rows.get() <= 65_536)
             .map(Batching::UpTo)
             .ok_or_else(|| "auto, off, or a whole number of records from 1 to 65536".to_owned()),
+    }
+}
+
+pub(super) fn device(text: &str) -> Result<Wanted, String> {
+    text.parse().map_err(|expected: &str| expected.to_owned())
+}
+
+pub(super) fn on_lost(text: &str) -> Result<OnLost, String> {
+    match text {
+        "stay" => Ok(OnLost::Stay),
+        "exit" => Ok(OnLost::Exit),
+        _ => Err("stay or exit".to_owned()),
     }
 }
 

@@ -57,6 +57,11 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("PLIMSOLL_SLOTS", "two", "from 1 to 1024"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "all", "from 1 to 1024"),
         ("PLIMSOLL_INTRA_OP_THREADS", "0", "from 1 to 1024"),
+        ("PLIMSOLL_DEVICE", "gpu", "auto, cpu, cuda, cuda:N"),
+        ("PLIMSOLL_DEVICE", "cuda:-1", "tensorrt:N"),
+        ("PLIMSOLL_DEVICE", "cpu:0", "from 0"),
+        ("PLIMSOLL_GPU_MEMORY_LIMIT_MB", "0", "1 or more"),
+        ("PLIMSOLL_ON_DEVICE_LOST", "reboot", "stay or exit"),
         ("PLIMSOLL_BATCHING", "0", "auto, off, or a whole number"),
         ("PLIMSOLL_BATCHING", "sometimes", "auto, off"),
         ("PLIMSOLL_QUEUE_LIMIT", "0", "1 or more"),
@@ -257,6 +262,25 @@ fn settings_with_two_names_take_the_better_known_one() {
     assert_eq!(slots(&[workers, ("PLIMSOLL_SLOTS", "2")]), Some(2));
     assert_eq!(limit(&[(long, "7")]), 7);
     assert_eq!(limit(&[(short, "5"), (long, "7")]), 5);
+}
+
+#[test]
+fn the_device_and_its_memory_reach_the_server() {
+    let limits = sidecar::limits();
+    let device = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).device;
+    let unset = device(&[]);
+    assert_eq!(unset.wanted, Wanted::Auto);
+    assert_eq!((unset.memory_limit, unset.on_lost), (None, OnLost::Stay));
+    let set = device(&[
+        ("PLIMSOLL_DEVICE", "tensorrt:1"),
+        ("PLIMSOLL_GPU_MEMORY_LIMIT_MB", "512"),
+        ("PLIMSOLL_ON_DEVICE_LOST", "exit"),
+    ]);
+    assert_eq!(set.wanted.to_string(), "tensorrt:1");
+    assert_eq!(
+        (set.memory_limit, set.on_lost),
+        (Some(512 << 20), OnLost::Exit)
+    );
 }
 
 #[test]

@@ -89,26 +89,113 @@ fn every_wish_meets_every_machine() {
         ("auto", false, &gpus(1), missing, Loud(&built_without)),
         ("auto", true, &gpus(1), found, Is::Gpu(0, Provider::Cuda)),
         ("auto", true, &gpus(2), found, Is::Gpu(0, Provider::Cuda)),
-        ("auto", true, &no_driver, missing, Loud(&["no NVIDIA driver", "--gpus all"])),
-        ("auto", true, &hidden, found, Loud(&["CUDA_VISIBLE_DEVICES=-1"])),
+        (
+            "auto",
+            true,
+            &no_driver,
+            missing,
+            Loud(&["no NVIDIA driver", "--gpus all"]),
+        ),
+        (
+            "auto",
+            true,
+            &hidden,
+            found,
+            Loud(&["CUDA_VISIBLE_DEVICES=-1"]),
+        ),
         ("auto", true, &mismatch, found, Loud(&["version mismatch"])),
-        ("auto", true, &gpus(1), missing, Loud(&["libcublasLt.so.13"])),
-        ("auto", true, &old, found, Loud(&["535.1", "CUDA 12.2", "13.0", "InferenceAmiVersion"])),
+        (
+            "auto",
+            true,
+            &gpus(1),
+            missing,
+            Loud(&["libcublasLt.so.13"]),
+        ),
+        (
+            "auto",
+            true,
+            &old,
+            found,
+            Loud(&["535.1", "CUDA 12.2", "13.0", "InferenceAmiVersion"]),
+        ),
         ("auto", true, &unknown, found, cuda),
-        ("auto", true, &newer_minor, found, Is::Gpu(0, Provider::Cuda)),
+        (
+            "auto",
+            true,
+            &newer_minor,
+            found,
+            Is::Gpu(0, Provider::Cuda),
+        ),
         ("cuda", true, &gpus(1), found, Is::Gpu(0, Provider::Cuda)),
         ("cuda", false, &gpus(1), found, Refused(&built_without)),
         ("cuda", false, &no_driver, missing, Refused(&built_without)),
-        ("cuda", true, &no_driver, missing, Refused(&["no NVIDIA driver"])),
-        ("cuda", true, &hidden, found, Refused(&["CUDA_VISIBLE_DEVICES=-1"])),
-        ("cuda", true, &mismatch, found, Refused(&["version mismatch"])),
-        ("cuda", true, &gpus(1), missing, Refused(&["libcublasLt.so.13"])),
-        ("cuda", true, &old, found, Refused(&["535.1", "CUDA 12.2", "13.0"])),
+        (
+            "cuda",
+            true,
+            &no_driver,
+            missing,
+            Refused(&["no NVIDIA driver"]),
+        ),
+        (
+            "cuda",
+            true,
+            &hidden,
+            found,
+            Refused(&["CUDA_VISIBLE_DEVICES=-1"]),
+        ),
+        (
+            "cuda",
+            true,
+            &mismatch,
+            found,
+            Refused(&["version mismatch"]),
+        ),
+        (
+            "cuda",
+            true,
+            &gpus(1),
+            missing,
+            Refused(&["libcublasLt.so.13"]),
+        ),
+        (
+            "cuda",
+            true,
+            &old,
+            found,
+            Refused(&["535.1", "CUDA 12.2", "13.0"]),
+        ),
         ("cuda:1", true, &gpus(2), found, Is::Gpu(1, Provider::Cuda)),
-        ("cuda:9", true, &gpus(1), found, Refused(&["PLIMSOLL_DEVICE=cuda:9: there is no GPU 9; expected 0", "NVIDIA 0"])),
-        ("cuda:2", true, &gpus(2), found, Refused(&["a number from 0 to 1"])),
-        ("tensorrt", true, &gpus(1), found, Is::Gpu(0, Provider::TensorRt)),
-        ("tensorrt:0", false, &gpus(1), found, Refused(&["is built without TensorRT"])),
+        (
+            "cuda:9",
+            true,
+            &gpus(1),
+            found,
+            Refused(&[
+                "PLIMSOLL_DEVICE=cuda:9: there is no GPU 9; expected 0",
+                "NVIDIA 0",
+            ]),
+        ),
+        (
+            "cuda:2",
+            true,
+            &gpus(2),
+            found,
+            Refused(&["a number from 0 to 1"]),
+        ),
+        (
+            "tensorrt",
+            true,
+            &gpus(1),
+            found,
+            Is::Gpu(0, Provider::TensorRt),
+        ),
+        (
+            "tensorrt:0",
+            false,
+            &gpus(1),
+            found,
+            Refused(&["is built without TensorRT"]),
+        ),
     ];
     for (row, (wanted, has_cuda, gpus, look, expected)) in rows.into_iter().enumerate() {
         let wanted: Wanted = wanted.parse().unwrap();
@@ -117,7 +204,10 @@ fn every_wish_meets_every_machine() {
             for word in words {
                 assert!(text.contains(word), "{row}: {text} lacks {word}");
             }
-            assert!(!text.contains('\n') && text.contains("expected") | text.contains("missing"), "{text}");
+            assert!(
+                !text.contains('\n') && text.contains("expected") | text.contains("missing"),
+                "{text}"
+            );
         };
         match (expected, chosen) {
             (Quiet, Ok(Choice::Cpu(None))) => {}
@@ -135,18 +225,18 @@ fn every_wish_meets_every_machine() {
 fn the_libraries_are_looked_at_only_for_a_device_that_is_there() {
     for (has_cuda, gpus) in [(true, none("none")), (false, gpus(1))] {
         let wanted = Wanted::Auto;
-        let chosen = choose(wanted, &library(has_cuda), &gpus, None, |_| panic!("looked"));
+        let chosen = choose(wanted, &library(has_cuda), &gpus, None, |_| {
+            panic!("looked")
+        });
         assert!(matches!(chosen, Ok(Choice::Cpu(_))), "{chosen:?}");
     }
 }
 
 #[test]
 fn an_arena_gets_most_of_what_is_free_or_what_the_user_says() {
-    let limit = |gpus: &Gpus, set| {
-        match choose(Wanted::Auto, &library(true), gpus, set, found) {
-            Ok(Choice::Gpu(target)) => target.memory_limit,
-            other => panic!("{other:?}"),
-        }
+    let limit = |gpus: &Gpus, set| match choose(Wanted::Auto, &library(true), gpus, set, found) {
+        Ok(Choice::Gpu(target)) => target.memory_limit,
+        other => panic!("{other:?}"),
     };
     assert_eq!(limit(&gpus(1), None), Some(17_000_000_000));
     assert_eq!(limit(&gpus(1), Some(1_000)), Some(1_000));
@@ -169,13 +259,32 @@ fn the_start_names_device_driver_and_libraries() {
 
 #[test]
 fn a_wish_is_read_and_written_the_same_way() {
-    for text in ["auto", "cpu", "cuda", "cuda:0", "cuda:15", "tensorrt", "tensorrt:1"] {
+    for text in [
+        "auto",
+        "cpu",
+        "cuda",
+        "cuda:0",
+        "cuda:15",
+        "tensorrt",
+        "tensorrt:1",
+    ] {
         let wanted: Wanted = text.parse().unwrap();
         assert_eq!(wanted.to_string(), text);
     }
     for text in [
-        "", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "cuda:0:1", "cpu:0", "auto:0",
-        "cuda:99999999999", "tensorrt:", "rocm",
+        "",
+        "gpu",
+        "CUDA",
+        "cuda:",
+        "cuda:-1",
+        "cuda:+1",
+        "cuda:x",
+        "cuda:0:1",
+        "cpu:0",
+        "auto:0",
+        "cuda:99999999999",
+        "tensorrt:",
+        "rocm",
     ] {
         assert_eq!(text.parse::<Wanted>(), Err(EXPECTED), "{text}");
     }

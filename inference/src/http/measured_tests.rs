@@ -30,16 +30,21 @@ impl Engine for Echo {
 }
 
 /// A server with one connection.
-struct Test {
+pub(super) struct Test {
     seen: Seen,
     epoch: Instant,
+    pub(super) app: Arc<App>,
     client: DuplexStream,
 }
 
 fn start() -> Test {
+    start_on(Box::new(Echo))
+}
+
+pub(super) fn start_on(engine: Box<dyn Engine>) -> Test {
     let (seen, epoch) = (Seen::default(), Instant::now());
     let source = seen.source(epoch);
-    let engines: Vec<Box<dyn Engine>> = vec![Box::new(Echo)];
+    let engines = vec![engine];
     let metrics = SchedulerMetrics::register(source);
     let plan = Plan {
         queue_limit: 8,
@@ -91,13 +96,14 @@ fn start() -> Test {
         metrics: HttpMetrics::register(source),
     });
     let (client, server) = tokio::io::duplex(1 << 16);
-    let routes = Routes::new(app);
+    let routes = Routes::new(Arc::clone(&app));
     tokio::spawn(
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), routes),
     );
     Test {
         seen,
         epoch,
+        app,
         client,
     }
 }
@@ -106,7 +112,7 @@ const BODY: &str = "[[1,2,3,4]]";
 
 impl Test {
     /// Sends these pieces, each when the one before has been taken in; returns the reply's bytes.
-    async fn send(&mut self, pieces: &[&str]) -> String {
+    pub(super) async fn send(&mut self, pieces: &[&str]) -> String {
         for piece in pieces {
             self.client.write_all(piece.as_bytes()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;

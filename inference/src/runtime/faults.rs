@@ -7,8 +7,7 @@ use super::RunError;
 /// further call gives them back.
 const LOST: [u32; 21] = [
     // The driver is going, or there is no such device any more.
-    4, 46, 100, 101, 201, 709, 802, 803,
-    // ECC, NVLink and other hardware errors.
+    4, 46, 100, 101, 201, 709, 802, 803, // ECC, NVLink and other hardware errors.
     214, 220, 226, 714, 721,
     // What a kernel did: access, time limit, assert, instruction, alignment, address, counter, launch.
     700, 702, 710, 715, 716, 717, 718, 719,
@@ -143,7 +142,10 @@ mod tests {
             let RunError::DeviceLost(cause) = run_error(&cuda(number, "text"), true) else {
                 panic!("{number} is not lost");
             };
-            assert!(!cause.contains("hostname") && !cause.contains("/onnx"), "{cause}");
+            assert!(
+                !cause.contains("hostname") && !cause.contains("/onnx"),
+                "{cause}"
+            );
         }
     }
 }

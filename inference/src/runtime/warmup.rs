@@ -140,7 +140,9 @@ pub fn every_size(
         tracing::debug!("a run of {rows} records failed at warm-up");
     }
     // The single record has been run.
-    (2..=rows).find(|&records| !run(records)).map_or(rows, |records| records - 1)
+    (2..=rows)
+        .find(|&records| !run(records))
+        .map_or(rows, |records| records - 1)
 }
 
 /// So many records like `one`, with other floating-point values in each: a tree takes another path

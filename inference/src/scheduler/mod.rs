@@ -12,6 +12,7 @@
 
 mod batch;
 mod cost;
+mod device;
 mod gather;
 mod queue;
 mod run;
@@ -21,7 +22,7 @@ mod slot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, Notify};
+use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::runtime::capacity::{Capacity, Most};
@@ -36,6 +37,7 @@ use crate::telemetry::SchedulerMetrics;
 use crate::tensor::{Data, Tensor, Value};
 pub use batch::{take_first, Batch, Records};
 use cost::{class_of, nanos, Costs};
+use device::Device;
 use gather::{Gatherings, LEAD_FOR};
 use queue::{Full, Popped, Queue};
 use run::Start;
@@ -145,9 +147,7 @@ struct Shared {
     born: Instant,
     /// Whether short runs may stay on the thread that read them.
     may_stay: bool,
-    /// Why the GPU cannot be used any more, once a run has met that.
-    lost: Mutex<Option<String>>,
-    told_lost: Notify,
+    device: Device,
     metrics: SchedulerMetrics,
 }
 
@@ -207,8 +207,7 @@ impl Scheduler {
             born: clock::now(),
             // A run on a device that hangs must not hold an HTTP thread.
             may_stay: plan.may_stay && on_gpu == 0,
-            lost: Mutex::default(),
-            told_lost: Notify::new(),
+            device: Device::default(),
             metrics,
         });
         for slot in 0..shared.slots.len() {
@@ -320,17 +319,12 @@ impl Scheduler {
     /// Why the GPU cannot be used any more, if that is so.
     #[must_use]
     pub fn lost_device(&self) -> Option<String> {
-        self.shared.lost().clone()
+        self.shared.device.lost()
     }
 
     /// Done when the GPU cannot be used any more, with the reason. One waits for it.
     pub async fn device_lost(&self) -> String {
-        loop {
-            if let Some(reason) = self.lost_device() {
-                return reason;
-            }
-            self.shared.told_lost.notified().await;
-        }
+        self.shared.device.is_lost().await
     }
 
     /// Requests that wait for a slot.
@@ -369,21 +363,6 @@ impl Scheduler {
 impl Shared {
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lost(&self) -> MutexGuard<'_, Option<String>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A run has met a device that cannot be used again.
-    fn lose_device(&self, reason: &str) {
-        let mut lost = self.lost();
-        if lost.is_none() {
-            tracing::error!("the GPU is lost: {reason}; /ping says 503 from now on");
-            *lost = Some(reason.to_owned());
-            drop(lost);
-            self.told_lost.notify_one();
-        }
     }
 
     /// Puts a job into the bounded queue, or gives it back with the reason.

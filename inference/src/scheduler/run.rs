@@ -154,7 +154,7 @@ impl Shared {
             Err(RunError::Panicked)
         });
         if let Err(RunError::DeviceLost(reason)) = &outputs {
-            self.lose_device(reason);
+            self.device.lose(reason);
         }
         let run = Run {
             passed,

@@ -241,7 +241,7 @@ pub fn serve(
     served
 }
 
-/// Done when the GPU is lost and the process is to leave then.
+/// Done when the GPU is lost and the process is to leave then, with the reason.
 async fn device_lost(app: &App, on_lost: OnLost) -> String {
     match app.ready.model() {
         Some(model) if on_lost == OnLost::Exit => model.scheduler.device_lost().await,

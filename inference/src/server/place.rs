@@ -63,10 +63,7 @@ fn nobody_there(pool: &Pool, target: &Target) -> Option<String> {
     if nodes.are_mostly_on_cpu() {
         tracing::warn!("{}", mostly_on_cpu(nodes, target));
     } else if nodes.on_cpu() > 0 {
-        tracing::info!(
-            "device   on the CPU stay {}",
-            nodes.operators_on_cpu()
-        );
+        tracing::info!("device   on the CPU stay {}", nodes.operators_on_cpu());
     }
     None
 }

@@ -4,6 +4,8 @@
  *
  *     init 0                    return code of nvmlInit_v2; 0 if there is no such line
  *     count 2                   devices; 0 if there is no such line
+ *     driver 580.82.07          its version
+ *     cuda 13000                the newest CUDA that it knows
  *     0.utilization 30          percent
  *     0.memory 1000 4000        bytes in use and in all
  *     0.power 75000             milliwatts
@@ -110,6 +112,20 @@ ret nvmlDeviceGetCount_v2(unsigned *count) {
     ret code = ask("count", answer);
     *count = code == 0 ? strtoul(answer, NULL, 10) : 0;
     return code == NOT_SUPPORTED ? 0 : code;
+}
+
+ret nvmlSystemGetDriverVersion(char *version, unsigned length) {
+    char answer[512];
+    ret code = ask("driver", answer);
+    if (code == 0) snprintf(version, length, "%s", answer);
+    return code;
+}
+
+ret nvmlSystemGetCudaDriverVersion_v2(int *version) {
+    char answer[512];
+    ret code = ask("cuda", answer);
+    if (code == 0) *version = atoi(answer);
+    return code;
 }
 
 ret nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {

@@ -74,9 +74,7 @@ pub(super) fn needed(file: &Path) -> io::Result<Vec<String>> {
 fn name(file: &mut File, at: u64) -> io::Result<String> {
     file.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::new();
-    Read::by_ref(file)
-        .take(MOST_NAME)
-        .read_to_end(&mut bytes)?;
+    Read::by_ref(file).take(MOST_NAME).read_to_end(&mut bytes)?;
     let end = bytes.iter().position(|byte| *byte == 0);
     let name = bytes.get(..end.ok_or_else(no_library)?).unwrap_or_default();
     String::from_utf8(name.to_vec()).map_err(|_| no_library())
@@ -125,7 +123,10 @@ mod tests {
     #[test]
     fn a_program_names_what_it_needs_and_a_text_needs_nothing() {
         let own = needed(Path::new("/proc/self/exe")).unwrap();
-        assert!(own.iter().any(|name| name.starts_with("libc.so")), "{own:?}");
+        assert!(
+            own.iter().any(|name| name.starts_with("libc.so")),
+            "{own:?}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lib.so");
         for text in [

@@ -24,8 +24,8 @@ use super::faults::is_out_of_memory;
 use super::reason::{last_cause, load_reason};
 use crate::device::{Found, Library, Provider, Target};
 use crate::onnx_file::{Facts, ZipMap};
-pub use engine::OrtEngine;
 use engine::giving_back;
+pub use engine::OrtEngine;
 
 /// The oldest ONNX Runtime that is accepted, as `1.N`.
 pub const MIN_MINOR_VERSION: u32 = ort::MINOR_VERSION;
@@ -256,7 +256,10 @@ impl Runtime {
     ) -> Result<OrtEngine, LoadError> {
         let refused = |error: &ort::Error| self.refused(error, source, target);
         if let Some(target) = target {
-            if target.memory_limit.is_some_and(|limit| source.facts.total_bytes > limit) {
+            if target
+                .memory_limit
+                .is_some_and(|limit| source.facts.total_bytes > limit)
+            {
                 return Err(no_room(source, target));
             }
         }

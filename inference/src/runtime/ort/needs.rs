@@ -12,9 +12,11 @@ use libloading::Library;
 use super::elf;
 use crate::device::{Found, Provider, Version};
 
-/// ONNX Runtime opens it by itself when a session with CUDA is made, and goes on without where it is
+/// Newer libraries open cuDNN by themselves when a session is made, and go on without where it is
 /// missing: then a convolution fails or moves to the CPU, and nobody is told.
 const CUDNN: &str = "libcudnn.so.9";
+/// The driver's own, which older libraries do not name. NVML can be there without it.
+const DRIVER: &str = "libcuda.so.1";
 
 fn file_name(provider: Provider) -> &'static str {
     match provider {
@@ -57,6 +59,7 @@ pub(super) fn look(library: &Path, provider: Provider) -> Result<Found, String> 
             }
             keep(loaded);
         }
+        keep(load(folder, DRIVER, name)?);
         let cudnn = load(folder, CUDNN, name)?;
         found.cudnn = cudnn_version(&cudnn);
         keep(cudnn);

@@ -24,13 +24,21 @@ pub(super) fn assigned(session: &Session) -> Option<Nodes> {
     // a status that is not null means that nothing was written.
     unsafe {
         let (mut graphs, mut count) = (ptr::null(), 0);
-        ok((api.Session_GetEpGraphAssignmentInfo)(session.ptr(), &mut graphs, &mut count))?;
+        ok((api.Session_GetEpGraphAssignmentInfo)(
+            session.ptr(),
+            &mut graphs,
+            &mut count,
+        ))?;
         for &graph in slice(graphs, count) {
             let mut provider = ptr::null();
             ok((api.EpAssignedSubgraph_GetEpName)(graph, &mut provider))?;
             let provider = text(provider)?;
             let (mut members, mut count) = (ptr::null(), 0);
-            ok((api.EpAssignedSubgraph_GetNodes)(graph, &mut members, &mut count))?;
+            ok((api.EpAssignedSubgraph_GetNodes)(
+                graph,
+                &mut members,
+                &mut count,
+            ))?;
             for &member in slice(members, count) {
                 let mut operator = ptr::null();
                 ok((api.EpAssignedNode_GetOperatorType)(member, &mut operator))?;
@@ -68,5 +76,9 @@ unsafe fn slice<'s, T>(first: *const T, count: usize) -> &'s [T] {
 #[expect(unsafe_code, reason = "a string of C")]
 unsafe fn text(text: *const c_char) -> Option<String> {
     // SAFETY: as above.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    (!text.is_null()).then(|| {
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned()
+    })
 }

@@ -1,6 +1,8 @@
 //! The options that a session on a GPU gets.
 
-use ort::ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch, CUDA, TensorRT};
+use ort::ep::{
+    ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch, TensorRT, CUDA,
+};
 
 use crate::device::{Provider, Target};
 

@@ -197,7 +197,11 @@ mod tests {
     }
 
     /// How many sessions there are, why, and the limits that were loaded with.
-    fn made(slots: Option<usize>, limit: Option<u64>, is_shared: bool) -> (usize, String, Vec<u64>) {
+    fn made(
+        slots: Option<usize>,
+        limit: Option<u64>,
+        is_shared: bool,
+    ) -> (usize, String, Vec<u64>) {
         let budget = Budget {
             slots: slots.and_then(NonZeroUsize::new),
             ..Budget::default()

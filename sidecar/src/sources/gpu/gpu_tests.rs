@@ -4,7 +4,7 @@
 use super::*;
 
 #[path = "../../../../tests/support/nvml/stand_in.rs"]
-mod stand_in;
+pub(super) mod stand_in;
 
 use stand_in::StandIn;
 

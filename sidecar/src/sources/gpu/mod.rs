@@ -6,6 +6,7 @@
 //! thread of their own: the sampler takes what is fresh and never waits.
 
 mod nvml;
+pub(crate) mod survey;
 mod visible;
 mod watch;
 

@@ -6,8 +6,9 @@ use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::Nvml;
 
+use super::survey::{FoundGpu, Listed};
 use super::visible::Visible;
-use super::Device;
+use super::{Device, MAX_DEVICES};
 
 /// MIG devices of one GPU that are asked for; NVML has seven at most.
 const MAX_SLICES: u32 = 16;
@@ -54,6 +55,40 @@ impl Driver {
 
     pub(super) fn count(&self) -> Result<u32, String> {
         self.0.device_count().map_err(|error| error.to_string())
+    }
+
+    /// The driver's version, and the newest CUDA that it knows.
+    pub(super) fn versions(&self) -> (Option<String>, Option<u32>) {
+        let cuda = self.0.sys_cuda_driver_version().ok();
+        let cuda = cuda.and_then(|version| u32::try_from(version).ok());
+        (self.0.sys_driver_version().ok(), cuda)
+    }
+
+    /// Every device that answers, visible or not.
+    pub(super) fn list(&self) -> Result<Vec<Listed>, String> {
+        let count = self.count()?;
+        let listed = (0..count.min(MAX_DEVICES)).filter_map(|index| {
+            let device = self.0.device_by_index(index);
+            let device = device
+                .inspect_err(|error| tracing::debug!("GPU {index}: {error}"))
+                .ok()?;
+            let is_mig = device.mig_mode().is_ok_and(|mode| mode.current == 1);
+            let slices = is_mig.then(|| {
+                let count = device.mig_device_count().unwrap_or(0);
+                let slices = (0..count.min(MAX_SLICES)).filter_map(|index| {
+                    let slice = device.mig_device_by_index(index).ok()?;
+                    Some((slice.uuid().ok(), found(&slice, true)))
+                });
+                slices.collect()
+            });
+            Some(Listed {
+                index,
+                uuid: device.uuid().ok(),
+                whole: found(&device, false),
+                slices,
+            })
+        });
+        Ok(listed.collect())
     }
 
     /// Reads a device; none if it is not a visible one.
@@ -129,6 +164,16 @@ impl Driver {
             }
         }
         Ok(sum)
+    }
+}
+
+fn found(device: &nvml_wrapper::Device<'_>, is_slice: bool) -> FoundGpu {
+    let memory = device.memory_info().ok();
+    FoundGpu {
+        name: device.name().ok(),
+        memory_bytes: memory.as_ref().map(|memory| memory.total),
+        free_bytes: memory.as_ref().map(|memory| memory.free),
+        is_slice,
     }
 }
 
