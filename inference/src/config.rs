@@ -65,6 +65,8 @@ pub struct Device {
     /// The most device memory for the model, all slots together, bytes; most of what is free where it
     /// is not said.
     pub memory_limit: Option<u64>,
+    /// Whether runs of one shape are replayed as a CUDA graph.
+    pub cuda_graph: bool,
     /// What is done when the GPU is lost.
     pub on_lost: OnLost,
 }

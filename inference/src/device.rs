@@ -211,6 +211,8 @@ pub struct Target {
     /// The most device memory of one session's arena, bytes; no limit where the device's memory is not
     /// known.
     pub memory_limit: Option<u64>,
+    /// Whether runs of one shape are replayed as a CUDA graph.
+    pub has_graph: bool,
 }
 
 impl fmt::Display for Target {
@@ -271,6 +273,7 @@ pub fn choose(
             memory_limit: memory_limit
                 .or_else(|| Some((gpu.free_bytes? as f64 * MEMORY_SHARE) as u64)),
             gpu: gpu.clone(),
+            has_graph: false,
         })),
         Err(reason) if wanted == Wanted::Auto => Ok(Choice::Cpu(Some(reason))),
         Err(reason) => Err(DeviceError { wanted, reason }),
@@ -298,7 +301,7 @@ fn usable<'g>(
     let Some(first) = gpus.devices.first() else {
         let absent = gpus.absent.as_deref().unwrap_or("no GPU was found");
         return Err(format!(
-            "{absent}; expected an NVIDIA GPU and its driver (in a container: docker run --gpus all)"
+            "{absent}; expected an NVIDIA GPU and its driver (in a container: docker run --gpus all, and compute,utility in NVIDIA_DRIVER_CAPABILITIES)"
         ));
     };
     let Some(gpu) = gpus.devices.get(index as usize) else {

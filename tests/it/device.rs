@@ -255,7 +255,7 @@ fn what_onnx_runtime_itself_refuses_is_no_silent_fallback() {
 
 #[test]
 fn a_model_that_does_not_fit_the_free_memory_is_refused_with_the_numbers() {
-    let full = ONE.replace("1000000000 24000000000", "23999999000 24000000000");
+    let full = ONE.replace("1000000000 24000000000", "23999999900 24000000000");
     let driver = StandIn::new(&full);
     let cuda = Cuda::new(13_000, "");
     let words = [

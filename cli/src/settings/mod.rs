@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inference::config::{Batching, OnLost};
-use inference::device::Wanted;
+use inference::device::{Provider, Wanted};
 use scaling::bill::Prices;
 use scaling::catalogue::Metric;
 use tracing::level_filters::LevelFilter;
@@ -122,6 +122,8 @@ settings! {
     device: Wanted = "PLIMSOLL_DEVICE" or "auto", device;
     /// The most device memory in MB (1024 × 1024 bytes) for the model and its runs, all slots together; 85 % of what is free at start if not set.
     gpu_memory_limit_mb: Option<usize> = "PLIMSOLL_GPU_MEMORY_LIMIT_MB" or "", optional(at_least_one);
+    /// `on` replays runs of one record as a CUDA graph: for models whose shapes are fixed but for the number of records, and all of whose nodes are on the GPU.
+    cuda_graph: bool = "PLIMSOLL_CUDA_GRAPH" or "off", switch;
     /// When the GPU is lost: `stay`, and say so on `/ping` with 503, or also `exit` with a code that is not 0, for platforms that start a container again.
     on_device_lost: OnLost = "PLIMSOLL_ON_DEVICE_LOST" or "stay", on_lost;
     /// How metrics leave: `auto`, `cloudwatch` (PutMetricData), `emf` (embedded metric format on stdout) or `none`; `GET /metrics` is always on.
@@ -260,6 +262,13 @@ impl Settings {
                 "PLIMSOLL_CONTAINER_NAME is set without PLIMSOLL_ENDPOINT_NAME and PLIMSOLL_VARIANT_NAME: expected all three".to_owned(),
             );
         }
+        let tensorrt = |wanted| matches!(wanted, Wanted::Gpu { provider, .. } if provider == Provider::TensorRt);
+        if self.cuda_graph && tensorrt(self.device) {
+            wrong.push(format!(
+                "PLIMSOLL_CUDA_GRAPH=on is for CUDA's kernels, and PLIMSOLL_DEVICE={} runs TensorRT's: expected one of the two",
+                self.device
+            ));
+        }
         wrong.extend(self.sidecar().check());
         wrong
     }
@@ -346,6 +355,7 @@ impl Settings {
                 memory_limit: self
                     .gpu_memory_limit_mb
                     .map(|mb| (mb as u64).saturating_mul(1024 * 1024)),
+                cuda_graph: self.cuda_graph,
                 on_lost: self.on_device_lost,
                 ..defaults.device
             },

@@ -92,6 +92,14 @@ pub(super) fn device(text: &str) -> Result<Wanted, String> {
     text.parse().map_err(|expected: &str| expected.to_owned())
 }
 
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
+}
+
 pub(super) fn on_lost(text: &str) -> Result<OnLost, String> {
     match text {
         "stay" => Ok(OnLost::Stay),

@@ -61,6 +61,7 @@ fn every_bad_value_is_named_with_what_was_expected() {
         ("PLIMSOLL_DEVICE", "cuda:-1", "tensorrt:N"),
         ("PLIMSOLL_DEVICE", "cpu:0", "from 0"),
         ("PLIMSOLL_GPU_MEMORY_LIMIT_MB", "0", "1 or more"),
+        ("PLIMSOLL_CUDA_GRAPH", "yes", "on or off"),
         ("PLIMSOLL_ON_DEVICE_LOST", "reboot", "stay or exit"),
         ("PLIMSOLL_BATCHING", "0", "auto, off, or a whole number"),
         ("PLIMSOLL_BATCHING", "sometimes", "auto, off"),
@@ -271,9 +272,19 @@ fn the_device_and_its_memory_reach_the_server() {
     let unset = device(&[]);
     assert_eq!(unset.wanted, Wanted::Auto);
     assert_eq!((unset.memory_limit, unset.on_lost), (None, OnLost::Stay));
+    let both = wrong(&[
+        ("PLIMSOLL_DEVICE", "tensorrt:1"),
+        ("PLIMSOLL_CUDA_GRAPH", "on"),
+    ]);
+    assert!(
+        both.contains("PLIMSOLL_DEVICE=tensorrt:1 runs TensorRT's"),
+        "{both}"
+    );
+    assert!(device(&[("PLIMSOLL_CUDA_GRAPH", "on")]).cuda_graph);
     let set = device(&[
         ("PLIMSOLL_DEVICE", "tensorrt:1"),
         ("PLIMSOLL_GPU_MEMORY_LIMIT_MB", "512"),
+        ("PLIMSOLL_CUDA_GRAPH", "yes", "on or off"),
         ("PLIMSOLL_ON_DEVICE_LOST", "exit"),
     ]);
     assert_eq!(set.wanted.to_string(), "tensorrt:1");

@@ -426,6 +426,8 @@ fn chosen<'a>(dialect: &'a Dialect, signature: &Signature) -> impl Iterator<Item
 }
 
 #[cfg(test)]
+mod halves_tests;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod tests;

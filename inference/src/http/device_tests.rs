@@ -1,6 +1,6 @@
 //! A model on a GPU that is full, and one that is lost, as a caller and the platform see it.
 
-use super::measured_tests::start_on;
+use super::measured_tests::{start_on, Test};
 use crate::runtime::{Engine, RunError};
 use crate::tensor::{Tensor, Value};
 
@@ -36,7 +36,11 @@ impl Engine for OnGpu {
     }
 }
 
-fn post(first: u8) -> String {
+pub(crate) fn on_gpu() -> Test {
+    start_on(Box::new(OnGpu { lost: None }))
+}
+
+pub(crate) fn post(first: u8) -> String {
     let body = format!("[[{first},2,3,4]]");
     format!(
         "POST /invocations HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -48,7 +52,7 @@ const PING: &str = "GET /ping HTTP/1.1\r\nhost: h\r\n\r\n";
 
 #[tokio::test]
 async fn a_run_that_does_not_fit_the_device_is_503_and_the_next_one_is_answered() {
-    let mut test = start_on(Box::new(OnGpu { lost: None }));
+    let mut test = on_gpu();
     assert!(test.send(&[&post(0)]).await.starts_with("HTTP/1.1 200"));
     for _ in 0..3 {
         let full = test.send(&[&post(1)]).await;
@@ -69,7 +73,7 @@ async fn a_run_that_does_not_fit_the_device_is_503_and_the_next_one_is_answered(
 
 #[tokio::test]
 async fn a_lost_device_is_503_on_ping_with_the_reason_and_every_request_is_told() {
-    let mut test = start_on(Box::new(OnGpu { lost: None }));
+    let mut test = on_gpu();
     assert!(test.send(&[PING]).await.starts_with("HTTP/1.1 200"));
     let lost = test.send(&[&post(2)]).await;
     assert!(lost.starts_with("HTTP/1.1 503"), "{lost}");

@@ -30,10 +30,10 @@ impl Engine for Echo {
 }
 
 /// A server with one connection.
-pub(super) struct Test {
+pub(crate) struct Test {
     seen: Seen,
     epoch: Instant,
-    pub(super) app: Arc<App>,
+    pub(crate) app: Arc<App>,
     client: DuplexStream,
 }
 
@@ -112,7 +112,7 @@ const BODY: &str = "[[1,2,3,4]]";
 
 impl Test {
     /// Sends these pieces, each when the one before has been taken in; returns the reply's bytes.
-    pub(super) async fn send(&mut self, pieces: &[&str]) -> String {
+    pub(crate) async fn send(&mut self, pieces: &[&str]) -> String {
         for piece in pieces {
             self.client.write_all(piece.as_bytes()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -303,6 +303,6 @@ fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
 }
 
 #[cfg(test)]
-mod device_tests;
+pub(crate) mod device_tests;
 #[cfg(test)]
 mod measured_tests;

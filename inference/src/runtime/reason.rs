@@ -18,7 +18,11 @@ pub(super) fn last_cause(message: &str) -> String {
             }
         }
     }
-    // "[ONNXRuntimeError] : 1 : FAIL : file.cc:42 Function text": the words up to the source line
+    // "[ONNXRuntimeError] : 1 : FAIL : text" ends in the text.
+    if let Some(rest) = cause.strip_prefix("[ONNXRuntimeError] : ") {
+        cause = rest.splitn(3, " : ").last().unwrap_or(rest);
+    }
+    // "file.cc:42 Function text": the words up to the source line
     // and the function after it go.
     if let Some(at) = cause.find(".cc:").or_else(|| cause.find(".h:")) {
         let mut rest = cause[at..].splitn(3, ' ').skip(1);
@@ -109,6 +113,8 @@ mod tests {
 
     #[test]
     fn the_last_cause_hides_source_paths() {
+        let message = "[ONNXRuntimeError] : 1 : FAIL : Failed to load library lib.so with error: lib.so: undefined symbol: cudnnCreate";
+        assert!(last_cause(message).starts_with("Failed to load library lib.so"));
         let message = "Non-zero status code returned while running Gather node. Name:'g' Status Message: indices element out of data bounds, idx=9 must be within the inclusive range [-3,2]";
         assert_eq!(
             last_cause(message),

@@ -303,3 +303,29 @@ async fn leave(
     }
     phase.send_replace(Phase::Draining);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::device_tests::{on_gpu, post};
+
+    #[tokio::test]
+    async fn the_process_leaves_for_a_lost_device_where_it_is_told_to() {
+        let mut test = on_gpu();
+        let app = Arc::clone(&test.app);
+        let shortly = Duration::from_millis(50);
+        for on_lost in [OnLost::Exit, OnLost::Stay] {
+            let waits = tokio::time::timeout(shortly, device_lost(&app, on_lost)).await;
+            assert!(waits.is_err(), "nothing is lost yet");
+        }
+        let (reason, reply) = tokio::join!(device_lost(&app, OnLost::Exit), async {
+            test.send(&[&post(2)]).await
+        });
+        assert!(reply.starts_with("HTTP/1.1 503"), "{reply}");
+        assert!(reason.starts_with("CUDA failure 700"), "{reason}");
+        let error = ServeError::DeviceLost(reason).to_string();
+        assert!(error.starts_with("the GPU is lost: CUDA failure 700"), "{error}");
+        let stays = tokio::time::timeout(shortly, device_lost(&app, OnLost::Stay)).await;
+        assert!(stays.is_err(), "it stays");
+    }
+}

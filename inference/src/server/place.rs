@@ -17,6 +17,7 @@ pub(super) fn load(
         wanted,
         gpus,
         memory_limit,
+        cuda_graph,
         ..
     } = &config.device;
     let wanted = *wanted;
@@ -25,7 +26,10 @@ pub(super) fn load(
         runtime.look(provider)
     })?;
     let target = match choice {
-        Choice::Gpu(target) => target,
+        Choice::Gpu(target) => Target {
+            has_graph: *cuda_graph,
+            ..target
+        },
         Choice::Cpu(reason) => {
             if let Some(reason) = reason {
                 on_cpu(&reason);

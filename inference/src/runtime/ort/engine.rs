@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ort::session::{RunOptions, Session, SessionInputValue};
 
+use super::graph::{self, Graph};
 use super::ports::{carried, port_type};
 use super::usual::Usual;
 use super::values::{input_value, output_value, refuse_nul, tensor, zipped};
@@ -11,6 +12,7 @@ use super::{nodes, provider, LoadError, Source};
 use crate::device::{Nodes, Target};
 use crate::model::{Port, PortType, Signature};
 use crate::onnx_file::ZipMap;
+use crate::runtime::warmup::spread;
 use crate::runtime::{faults, Engine, RunError};
 use crate::tensor::{ElementType, Keys, Tensor, Value};
 
@@ -18,12 +20,19 @@ use crate::tensor::{ElementType, Keys, Tensor, Value};
 /// or to the device.
 const GIVE_BACK: &str = "memory.enable_memory_arena_shrinkage";
 
+/// The first runs capture the graph; those behind them replay it.
+const REPLAYS: usize = 4;
+
 /// One ONNX Runtime session.
 pub struct OrtEngine {
     session: Session,
     usual: Usual,
     /// How large runs are run.
     giving_back: RunOptions,
+    /// Replayed where a run has its shape.
+    graph: Option<Graph>,
+    /// How the other runs are run beside a graph.
+    plain: Option<RunOptions>,
     signature: Arc<Signature>,
     /// Per output: the keys of the maps that its scores stand for.
     maps: Vec<Option<Arc<Keys>>>,
@@ -36,7 +45,7 @@ pub struct OrtEngine {
 impl OrtEngine {
     pub(super) fn new(
         session: Session,
-        giving_back: RunOptions,
+        options: Options,
         source: &Source,
         target: Option<&Target>,
     ) -> Result<Self, LoadError> {
@@ -87,14 +96,27 @@ impl OrtEngine {
         if let Some(port) = outputs.iter().find(|port| !carried(&port.kind)) {
             return Err(unfit("output", port, ", a sequence or a map"));
         }
+        let signature = Arc::new(Signature { inputs, outputs });
+        let mut graph = None;
+        if target.is_some_and(|target| target.has_graph) {
+            let unfit = |reason| LoadError::Graph {
+                file: source.file.clone(),
+                reason,
+            };
+            let shapes = graph::shapes(&signature).map_err(unfit)?;
+            let made = Graph::new(&session, shapes, target);
+            graph = Some(made.map_err(|error| unfit(error.message().to_owned()))?);
+        }
         Ok(Self {
             nodes: nodes::assigned(&session),
             is_on_gpu: target.is_some(),
             lost: None,
             session,
             usual: Usual::default(),
-            giving_back,
-            signature: Arc::new(Signature { inputs, outputs }),
+            giving_back: options.giving_back,
+            plain: options.plain,
+            graph,
+            signature,
             maps,
         })
     }
@@ -111,6 +133,33 @@ impl OrtEngine {
         self.nodes.as_ref()
     }
 
+    /// Shows that the graph, if there is one, gives what plain runs give, for a record that the model
+    /// accepts and for another one.
+    ///
+    /// # Errors
+    /// Why it does not, as one phrase.
+    pub fn prove_graph(&mut self, one: &[Tensor]) -> Result<(), String> {
+        if self.graph.is_none() {
+            return Ok(());
+        }
+        for inputs in [spread(one, 1).as_deref().unwrap_or(one), one] {
+            let plain = self.run_plain(inputs);
+            let plain = plain.map_err(|error| self.failed(&error).to_string())?;
+            for _ in 0..REPLAYS {
+                let replayed = self.run(inputs).map_err(|error| error.to_string())?;
+                if !graph::are_alike(&plain, &replayed) {
+                    return Err("a CUDA graph gives other outputs than plain runs of this model; expected PLIMSOLL_CUDA_GRAPH=off".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// Errors inside `If`, `Loop` or `LSTM` arrive as nested lines: the caller gets the last cause,
     /// the log the rest. Source paths and C++ names of the runtime are nobody's business.
     fn failed(&mut self, error: &ort::Error) -> RunError {
@@ -124,11 +173,29 @@ impl OrtEngine {
     }
 }
 
-/// How runs are run that give memory back.
-pub(super) fn giving_back(target: Option<&Target>) -> ort::Result<RunOptions> {
-    let mut options = RunOptions::new()?;
-    options.set(GIVE_BACK, provider::arenas(target))?;
-    Ok(options)
+/// How runs are run.
+pub(super) struct Options {
+    giving_back: RunOptions,
+    plain: Option<RunOptions>,
+}
+
+impl Options {
+    pub(super) fn new(target: Option<&Target>) -> ort::Result<Self> {
+        let has_graph = target.is_some_and(|target| target.has_graph);
+        let plain = || -> ort::Result<RunOptions> {
+            let mut options = RunOptions::new()?;
+            if has_graph {
+                options.set(graph::PLAIN.0, graph::PLAIN.1)?;
+            }
+            Ok(options)
+        };
+        let mut giving_back = plain()?;
+        giving_back.set(GIVE_BACK, provider::arenas(target))?;
+        Ok(Self {
+            giving_back,
+            plain: has_graph.then(plain).transpose()?,
+        })
+    }
 }
 
 impl Engine for OrtEngine {
@@ -149,16 +216,23 @@ impl Engine for OrtEngine {
 
 impl OrtEngine {
     fn try_run(&mut self, inputs: &[Tensor]) -> ort::Result<Vec<Value>> {
+        match &mut self.graph {
+            Some(graph) if graph.fits(inputs) => graph.run(&mut self.session, inputs),
+            _ => self.run_plain(inputs),
+        }
+    }
+
+    fn run_plain(&mut self, inputs: &[Tensor]) -> ort::Result<Vec<Value>> {
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
         for tensor in inputs {
             values.push(input_value(tensor)?);
         }
         let bytes = inputs.iter().map(Tensor::bytes).sum();
-        let outputs = match self.usual.is_passed_by(bytes) {
-            true => self
-                .session
-                .run_with_options(values.as_slice(), &self.giving_back),
-            false => self.session.run(values.as_slice()),
+        let is_large = self.usual.is_passed_by(bytes);
+        let giving_back = is_large.then_some(&self.giving_back);
+        let outputs = match giving_back.or(self.plain.as_ref()) {
+            Some(options) => self.session.run_with_options(values.as_slice(), options),
+            None => self.session.run(values.as_slice()),
         }?;
         outputs
             .into_iter()

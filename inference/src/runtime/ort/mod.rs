@@ -6,6 +6,7 @@
 
 mod elf;
 mod engine;
+mod graph;
 mod needs;
 mod nodes;
 mod ports;
@@ -24,7 +25,7 @@ use super::faults::is_out_of_memory;
 use super::reason::{last_cause, load_reason};
 use crate::device::{Found, Library, Provider, Target};
 use crate::onnx_file::{Facts, ZipMap};
-use engine::giving_back;
+use engine::Options;
 pub use engine::OrtEngine;
 
 /// The oldest ONNX Runtime that is accepted, as `1.N`.
@@ -119,6 +120,14 @@ pub enum LoadError {
         device: String,
         /// What the session may take of it, bytes.
         limit: Option<u64>,
+    },
+    /// Its runs cannot be replayed as a CUDA graph.
+    #[error("{file}: {reason}")]
+    Graph {
+        /// The model.
+        file: PathBuf,
+        /// Why, in one sentence.
+        reason: String,
     },
     /// The device, or the provider's library, refused.
     #[error("{file} cannot be loaded on {device}: {reason}")]
@@ -278,8 +287,8 @@ impl Runtime {
             None => builder.commit_from_file(&source.file),
         }
         .map_err(|error| refused(&error))?;
-        let giving_back = giving_back(target).map_err(|error| refused(&error))?;
-        OrtEngine::new(session, giving_back, source, target)
+        let options = Options::new(target).map_err(|error| refused(&error))?;
+        OrtEngine::new(session, options, source, target)
     }
 
     fn refused(&self, error: &ort::Error, source: &Source, target: Option<&Target>) -> LoadError {

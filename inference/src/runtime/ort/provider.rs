@@ -21,6 +21,9 @@ fn cuda(target: &Target) -> Vec<Setting> {
     if let Some(bytes) = target.memory_limit {
         settings.push(("gpu_mem_limit", bytes.to_string()));
     }
+    if target.has_graph {
+        settings.push(("enable_cuda_graph", "1".to_owned()));
+    }
     settings
 }
 
@@ -76,6 +79,7 @@ mod tests {
             gpu: Gpu::default(),
             line: String::new(),
             memory_limit,
+            has_graph: false,
         }
     }
 
@@ -91,7 +95,13 @@ mod tests {
         assert_eq!(value("arena_extend_strategy"), Some("kSameAsRequested"));
         assert_eq!(value("cudnn_conv_algo_search"), Some("HEURISTIC"));
         let unknown = cuda(&target(Provider::Cuda, None));
-        assert!(unknown.iter().all(|(name, _)| *name != "gpu_mem_limit"));
+        let has = |name| unknown.iter().any(|(known, _)| *known == name);
+        assert!(!has("gpu_mem_limit") && !has("enable_cuda_graph"));
+        let graph = cuda(&Target {
+            has_graph: true,
+            ..target(Provider::Cuda, None)
+        });
+        assert!(graph.contains(&("enable_cuda_graph", "1".to_owned())));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn load(
     // The GPU does the work; one thread launches it.
     let threads = budget.intra_op_threads.map_or(1, |threads| threads.get());
     let bytes = source.facts.total_bytes;
-    let sessions = sessions(
+    let mut sessions = sessions(
         budget,
         target,
         bytes,
@@ -42,6 +42,18 @@ pub(super) fn load(
             (signature, warm)
         },
     )?;
+    if target.has_graph {
+        let refused = |reason| LoadError::Graph {
+            file: source.file.clone(),
+            reason,
+        };
+        let warm = sessions.warm.as_ref().map_err(|_| {
+            refused("no input made from the signature fits, by which a CUDA graph would be proven; expected PLIMSOLL_CUDA_GRAPH=off".to_owned())
+        })?;
+        for engine in &mut sessions.engines {
+            engine.prove_graph(&warm.inputs).map_err(refused)?;
+        }
+    }
     let (warm, unwarmed) = super::warmed(sessions.warm);
     Ok(Pool {
         engines: sessions.engines,
@@ -193,6 +205,7 @@ mod tests {
             gpu: Gpu::default(),
             line: String::new(),
             memory_limit,
+            has_graph: false,
         }
     }
 

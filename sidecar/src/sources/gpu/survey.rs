@@ -53,10 +53,7 @@ impl fmt::Display for NoGpus {
             Self::Hidden(value) => {
                 write!(f, "CUDA_VISIBLE_DEVICES={value} leaves no GPU to use")
             }
-            Self::NoLibrary(error) => write!(
-                f,
-                "there is no NVIDIA driver here that can be asked ({error}; in a container NVIDIA_DRIVER_CAPABILITIES must have compute and utility)"
-            ),
+            Self::NoLibrary(error) => write!(f, "there is no NVIDIA driver here ({error})"),
             Self::Refused(error) => write!(f, "the NVIDIA driver refuses: {error}"),
             Self::NoDevice => f.write_str("the NVIDIA driver knows of no GPU"),
             Self::Silent(limit) => write!(
