@@ -40,6 +40,7 @@ pub(crate) fn serve() -> Result<()> {
         page: Arc::new(|_| String::new()),
         first_good_ping: Arc::new(AtomicBool::new(false)),
         flush: None,
+        gpus: Box::new(Default::default),
     };
     Ok(inference::serve(&config, hooks, |_| {})?)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inference::device::{Gpu, Gpus, Version, Wanted};
+use inference::device::{Gpu, Gpus, Version};
 use inference::runtime::pool::readable;
 use inference::{Announcement, Hooks, PageFormat};
 
@@ -34,8 +34,7 @@ pub fn run() -> ExitCode {
     inference::heap::give_large_blocks_back();
 
     let limits = sidecar::limits();
-    let mut config = settings.inference(&limits);
-    config.device.gpus = gpus(&settings);
+    let config = settings.inference(&limits);
     let recorder = sidecar::Recorder::new();
     let first_good_ping = Arc::new(AtomicBool::new(false));
     let sidecar = match sidecar::start(
@@ -66,6 +65,10 @@ pub fn run() -> ExitCode {
                 Box::pin(async move { flusher.flush().await }) as inference::FlushFuture
             }) as inference::Flush
         }),
+        gpus: Box::new({
+            let config = settings.sidecar();
+            move || gpus(&config)
+        }),
     };
     let bill = bill::line(
         &settings.sidecar(),
@@ -92,12 +95,9 @@ pub fn run() -> ExitCode {
     signal_hook::low_level::exit(code)
 }
 
-/// The GPUs that there are, in the server's words; who wants the CPU does not ask.
-fn gpus(settings: &Settings) -> Gpus {
-    if settings.device == Wanted::Cpu {
-        return Gpus::default();
-    }
-    match sidecar::gpus(&settings.sidecar(), SURVEY) {
+/// The GPUs that there are, in the server's words.
+fn gpus(config: &sidecar::Config) -> Gpus {
+    match sidecar::gpus(config, SURVEY) {
         Ok(found) => Gpus {
             devices: found
                 .devices
@@ -161,7 +161,7 @@ fn say(found: &Announcement, limits: &sidecar::Limits, route: &str, bill: Option
     }
     tracing::info!("memory   {}", limits.memory_reason);
     if let Some(device) = &found.device {
-        tracing::info!("device   {}", line(device));
+        tracing::info!("device   {device}");
     }
     let nodes = found.nodes.as_ref();
     tracing::info!(

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::device::{Gpus, Wanted};
+use crate::device::Wanted;
 use crate::runtime::pool::Budget;
 
 /// Everything that the server can be told.
@@ -55,13 +55,11 @@ pub struct Config {
     pub drain: Duration,
 }
 
-/// What the user wants the model to run on, and the GPUs that there are.
-#[derive(Debug, Clone, Default)]
+/// What the user wants the model to run on.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Device {
     /// What was asked for.
     pub wanted: Wanted,
-    /// What there is.
-    pub gpus: Gpus,
     /// The most device memory for the model, all slots together, bytes; most of what is free where it
     /// is not said.
     pub memory_limit: Option<u64>,

@@ -137,7 +137,10 @@ pub struct Gpu {
 
 impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name.as_deref().unwrap_or("a GPU without a name"))?;
+        // A name is the driver's; a log line is not.
+        let name = self.name.as_deref().unwrap_or("a GPU without a name");
+        let printable = name.chars().filter(|c| !c.is_control()).take(80);
+        f.write_str(&printable.collect::<String>())?;
         if self.is_slice {
             f.write_str(", a MIG slice")?;
         }

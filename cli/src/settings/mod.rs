@@ -309,8 +309,7 @@ impl Settings {
         }
     }
 
-    /// The part of the settings that the server gets, with what the container has; the GPUs
-    /// are found by those who start it.
+    /// The part of the settings that the server gets, with what the container has.
     #[must_use]
     pub fn inference(&self, limits: &sidecar::Limits) -> inference::Config {
         let unlimited = |mb: usize| match mb {
@@ -357,7 +356,6 @@ impl Settings {
                     .map(|mb| (mb as u64).saturating_mul(1024 * 1024)),
                 cuda_graph: self.cuda_graph,
                 on_lost: self.on_device_lost,
-                ..defaults.device
             },
             batching: self.batching,
             queue_limit: self.queue_limit,

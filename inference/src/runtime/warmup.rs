@@ -131,10 +131,17 @@ pub fn every_size(
 ) -> usize {
     let begun = Instant::now();
     let mut run = |records: usize| {
-        let Some(inputs) = spread(one, records) else {
-            return false;
+        let times = |input: &Tensor| Tensor::concat_rows(&vec![input; records]);
+        let repeated = || one.iter().map(times).collect::<Option<Vec<_>>>();
+        let mut all = |inputs: Option<Vec<Tensor>>| {
+            inputs.is_some_and(|inputs| {
+                engines
+                    .iter_mut()
+                    .all(|engine| begun.elapsed() < limit && engine.run(&inputs).is_ok())
+            })
         };
-        begun.elapsed() < limit && engines.iter_mut().all(|engine| engine.run(&inputs).is_ok())
+        // Values that the model does not take: its own record, repeated.
+        all(spread(one, records)) || all(repeated())
     };
     if rows > 1 && !run(rows) {
         tracing::debug!("a run of {rows} records failed at warm-up");

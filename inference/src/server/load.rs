@@ -10,6 +10,7 @@ use super::place;
 use super::trial::{self, Trial};
 use super::{Announcement, AtCapacity, ServeError};
 use crate::config::{Batching, Config};
+use crate::device::Gpus;
 use crate::locate::locate;
 use crate::onnx_file::{self, zipmap};
 use crate::ready::Model;
@@ -31,13 +32,14 @@ const WARM_SIZES_FOR: Duration = Duration::from_secs(60);
 pub(super) fn load_on_a_thread(
     config: Config,
     metrics: (SchedulerMetrics, ModelMetrics),
+    gpus: Box<dyn FnOnce() -> Gpus + Send>,
 ) -> Result<oneshot::Receiver<Loaded>, ServeError> {
     let (done, loaded) = oneshot::channel();
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
             // Nobody to tell means that the process is leaving.
-            let _ = done.send(load(&config, metrics));
+            let _ = done.send(load(&config, metrics, gpus));
         })
         .map_err(|source| ServeError::System {
             what: "the loading thread",
@@ -46,7 +48,11 @@ pub(super) fn load_on_a_thread(
     Ok(loaded)
 }
 
-fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) -> Loaded {
+fn load(
+    config: &Config,
+    (metrics, models): (SchedulerMetrics, ModelMetrics),
+    gpus: Box<dyn FnOnce() -> Gpus + Send>,
+) -> Loaded {
     let begun = Instant::now();
     let file = locate(&config.model_folder)?;
     // The last line there is where the system ends the process for want of memory.
@@ -65,7 +71,7 @@ fn load(config: &Config, (metrics, models): (SchedulerMetrics, ModelMetrics)) ->
     };
     drop(bytes);
     let runtime = Runtime::open(&config.onnxruntime_library)?;
-    let (pool, target) = place::load(config, &runtime, &source)?;
+    let (pool, target) = place::load(config, gpus, &runtime, &source)?;
     let Pool {
         engines,
         signature,

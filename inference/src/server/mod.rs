@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, OnLost};
-use crate::device::{DeviceError, Nodes};
+use crate::device::{DeviceError, Gpus, Nodes};
 use crate::http::{App, Flush, Limits, PageFormat, Room};
 use crate::locate::LocateError;
 use crate::model::Signature;
@@ -98,6 +98,8 @@ pub struct Hooks<'r> {
     pub first_good_ping: Arc<AtomicBool>,
     /// Sees the metrics off before a reply leaves, where timers may stand still between requests.
     pub flush: Option<Flush>,
+    /// Finds the GPUs that there are; asked by the loading thread, because a driver can hang.
+    pub gpus: Box<dyn FnOnce() -> Gpus + Send>,
 }
 
 /// What was found and decided, for the start-up lines.
@@ -199,7 +201,7 @@ pub fn serve(
             tracing::info!("ready    on {address}, in multi-model mode, without a model");
         } else {
             tokio::select! {
-                loaded = load_on_a_thread(config.clone(), metrics)? => {
+                loaded = load_on_a_thread(config.clone(), metrics, hooks.gpus)? => {
                     let (model, mut announcement) = loaded.unwrap_or(Err(ServeError::LoaderDied))?;
                     app.ready.open(model);
                     announcement.address = address;
@@ -324,7 +326,10 @@ mod tests {
         assert!(reply.starts_with("HTTP/1.1 503"), "{reply}");
         assert!(reason.starts_with("CUDA failure 700"), "{reason}");
         let error = ServeError::DeviceLost(reason).to_string();
-        assert!(error.starts_with("the GPU is lost: CUDA failure 700"), "{error}");
+        assert!(
+            error.starts_with("the GPU is lost: CUDA failure 700"),
+            "{error}"
+        );
         let stays = tokio::time::timeout(shortly, device_lost(&app, OnLost::Stay)).await;
         assert!(stays.is_err(), "it stays");
     }

@@ -3,26 +3,31 @@
 
 use super::ServeError;
 use crate::config::{Config, Device};
-use crate::device::{choose, Choice, DeviceError, Nodes, Target, Wanted};
+use crate::device::{choose, Choice, DeviceError, Gpus, Nodes, Target, Wanted};
 use crate::runtime::ort::{Runtime, Source};
 use crate::runtime::pool::{self, Pool};
 
 /// Loads the model where it can run.
 pub(super) fn load(
     config: &Config,
+    gpus: impl FnOnce() -> Gpus,
     runtime: &Runtime,
     source: &Source,
 ) -> Result<(Pool, Option<Target>), ServeError> {
     let Device {
         wanted,
-        gpus,
         memory_limit,
         cuda_graph,
         ..
     } = &config.device;
     let wanted = *wanted;
     let library = runtime.facts();
-    let choice = choose(wanted, &library, gpus, *memory_limit, |provider| {
+    // Who wants the CPU does not wake the driver.
+    let gpus = match wanted {
+        Wanted::Cpu => Gpus::default(),
+        _ => gpus(),
+    };
+    let choice = choose(wanted, &library, &gpus, *memory_limit, |provider| {
         runtime.look(provider)
     })?;
     let target = match choice {

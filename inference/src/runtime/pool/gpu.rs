@@ -42,6 +42,15 @@ pub(super) fn load(
             (signature, warm)
         },
     )?;
+    // Served unwarmed, it would say on `/ping` that all is well.
+    if let Err(Some(error @ (RunError::DeviceLost(_) | RunError::OutOfMemory(_)))) = &sessions.warm
+    {
+        return Err(LoadError::Device {
+            file: source.file.clone(),
+            device: target.to_string(),
+            reason: error.to_string(),
+        });
+    }
     if target.has_graph {
         let refused = |reason| LoadError::Graph {
             file: source.file.clone(),
