@@ -284,7 +284,6 @@ fn the_device_and_its_memory_reach_the_server() {
     let set = device(&[
         ("PLIMSOLL_DEVICE", "tensorrt:1"),
         ("PLIMSOLL_GPU_MEMORY_LIMIT_MB", "512"),
-        ("PLIMSOLL_CUDA_GRAPH", "yes", "on or off"),
         ("PLIMSOLL_ON_DEVICE_LOST", "exit"),
     ]);
     assert_eq!(set.wanted.to_string(), "tensorrt:1");

@@ -227,22 +227,24 @@ impl Copies {
             return Ok(());
         }
         let code = match self {
-            // SAFETY: both are tensors of as many bytes, of the same type and shape, and not the same.
-            Self::Host => unsafe {
-                std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), bytes);
+            Self::Host => {
+                // SAFETY: both are tensors of as many bytes, of the same type and shape, and two.
+                unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), bytes) };
                 0
-            },
-            // SAFETY: as above, on either side. A copy from pageable memory may still be on its way
-            // when the call returns, and the session's stream does not wait for it.
+            }
             Self::Cuda {
                 memcpy,
                 synchronize,
-            } => unsafe {
-                match memcpy(to, from, bytes, BY_ADDRESS) {
-                    0 => synchronize(),
-                    code => code,
+            } => {
+                // SAFETY: as above, on either side. A copy from pageable memory may still be on its
+                // way when the call returns, and the session's stream does not wait for it.
+                unsafe {
+                    match memcpy(to, from, bytes, BY_ADDRESS) {
+                        0 => synchronize(),
+                        code => code,
+                    }
                 }
-            },
+            }
         };
         match code {
             0 => Ok(()),

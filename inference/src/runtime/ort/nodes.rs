@@ -75,10 +75,10 @@ unsafe fn slice<'s, T>(first: *const T, count: usize) -> &'s [T] {
 /// `text` is null or a string of C.
 #[expect(unsafe_code, reason = "a string of C")]
 unsafe fn text(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
     // SAFETY: as above.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
