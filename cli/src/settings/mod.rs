@@ -262,10 +262,14 @@ impl Settings {
                 "PLIMSOLL_CONTAINER_NAME is set without PLIMSOLL_ENDPOINT_NAME and PLIMSOLL_VARIANT_NAME: expected all three".to_owned(),
             );
         }
-        let tensorrt = |wanted| matches!(wanted, Wanted::Gpu { provider, .. } if provider == Provider::TensorRt);
-        if self.cuda_graph && tensorrt(self.device) {
+        let has_graphs = match self.device {
+            Wanted::Auto => true,
+            Wanted::Cpu => false,
+            Wanted::Gpu { provider, .. } => provider == Provider::Cuda,
+        };
+        if self.cuda_graph && !has_graphs {
             wrong.push(format!(
-                "PLIMSOLL_CUDA_GRAPH=on is for CUDA's kernels, and PLIMSOLL_DEVICE={} runs TensorRT's: expected one of the two",
+                "PLIMSOLL_CUDA_GRAPH=on is for CUDA's kernels, and PLIMSOLL_DEVICE={} runs others: expected cuda or auto",
                 self.device
             ));
         }

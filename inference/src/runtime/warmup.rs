@@ -119,10 +119,13 @@ fn synthesize(signature: &Signature, size: usize) -> Option<Vec<Tensor>> {
         .collect()
 }
 
+/// Records whose inputs take more bytes than this are not put together for the warm-up.
+const LARGEST_BATCH: usize = 256 << 20;
+
 /// Runs every number of records up to `rows` once on every engine: on a GPU the first run of each
 /// chooses algorithms or builds engines, which no caller should wait for. The largest comes first,
 /// so that a range of sizes that grows with them is built once. How many records all engines were
-/// run with, and all fewer: `rows`, or less where a run failed or `limit` passed.
+/// run with, and all fewer: `rows`, or less where a run failed, `limit` passed, or more are too large.
 pub fn every_size(
     engines: &mut [Box<dyn Engine>],
     one: &[Tensor],
@@ -130,6 +133,8 @@ pub fn every_size(
     limit: Duration,
 ) -> usize {
     let begun = Instant::now();
+    let bytes: usize = one.iter().map(Tensor::bytes).sum();
+    let rows = rows.min(most_rows(bytes));
     let mut run = |records: usize| {
         let times = |input: &Tensor| Tensor::concat_rows(&vec![input; records]);
         let repeated = || one.iter().map(times).collect::<Option<Vec<_>>>();
@@ -150,6 +155,11 @@ pub fn every_size(
     (2..=rows)
         .find(|&records| !run(records))
         .map_or(rows, |records| records - 1)
+}
+
+/// Records of so many bytes each that are put together at most.
+fn most_rows(bytes: usize) -> usize {
+    (LARGEST_BATCH / bytes.max(1)).max(1)
 }
 
 /// So many records like `one`, with other floating-point values in each: a tree takes another path
@@ -273,6 +283,8 @@ mod tests {
         // A size that does not fit the device is not formed later.
         assert_eq!(warmed(4, 3, limit).0, 2);
         assert_eq!(warmed(64, 99, Duration::ZERO).0, 1);
+        assert_eq!(most_rows(600_000), 447);
+        assert_eq!((most_rows(0), most_rows(usize::MAX)), (LARGEST_BATCH, 1));
     }
 
     #[test]
