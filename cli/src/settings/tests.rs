@@ -104,6 +104,174 @@ fn every_bad_value_is_named_with_what_was_expected() {
         assert!(message.contains(value), "{message}");
         assert!(message.contains(expected), "{message}");
     }
+    let both = wrong(&[("PLIMSOLL_SLOTS", "x"), ("PLIMSOLL_LOG", "y")]);
+    assert_eq!(both.lines().count(), 2, "{both}");
+}
+
+#[test]
+fn an_unknown_setting_is_named_with_its_neighbour() {
+    let message = wrong(&[("PLIMSOLL_SLOT", "1")]);
+    assert!(
+        message.contains("did you mean PLIMSOLL_SLOTS?"),
+        "{message}"
+    );
+    let message = wrong(&[("PLIMSOLL_WHATEVER_ELSE", "1")]);
+    assert!(message.contains("unknown setting"), "{message}");
+}
+
+#[test]
+fn metrics_are_chosen_by_name_and_an_unknown_one_is_named_with_its_neighbour() {
+    let chosen = |text| {
+        read(&[("PLIMSOLL_METRICS", text)])
+            .unwrap()
+            .sidecar()
+            .metrics
+    };
+    assert_eq!(chosen("all"), Metric::ALL);
+    assert_eq!(chosen(""), Metric::ALL);
+    let two = [Metric::OfferedLoad, Metric::Rejected];
+    assert_eq!(chosen("Rejected, OfferedLoad,Rejected"), two);
+    for (text, expected) in [
+        (
+            "OfferdLoad",
+            "\"OfferdLoad\" is none; did you mean OfferedLoad?",
+        ),
+        (
+            "Rejected,invocations",
+            "\"invocations\" is none; did you mean Invocations?",
+        ),
+        (
+            "Rejected,,Invocations",
+            "\"\" is none; the README lists them all",
+        ),
+        ("Everything", "\"Everything\" is none; the README"),
+        ("OfferedLoad,all", "\"all\" is none"),
+    ] {
+        let message = wrong(&[("PLIMSOLL_METRICS", text)]);
+        assert!(
+            message.starts_with(&format!("PLIMSOLL_METRICS={text}: ")),
+            "{message}"
+        );
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn prices_are_those_of_the_list_unless_they_are_set() {
+    assert_eq!(read(&[]).unwrap().prices(), Prices::default());
+    let set = [
+        ("PLIMSOLL_PRICE_METRIC", "0.1"),
+        ("PLIMSOLL_PRICE_CALLS", "0"),
+        ("PLIMSOLL_PRICE_LOGS", "2"),
+    ];
+    let prices = read(&set).unwrap().prices();
+    assert_eq!(
+        (prices.metric, prices.thousand_calls, prices.log_gb),
+        (0.1, 0.0, 2.0)
+    );
+}
+
+#[test]
+fn an_empty_list_of_visible_gpus_hides_them_all_and_none_hides_nothing() {
+    let visible = |pairs: &[_]| read(pairs).unwrap().sidecar().visible_gpus;
+    assert_eq!(visible(&[]), None);
+    for (value, expected) in [("0,1", "0,1"), ("", "-1"), (" ", "-1")] {
+        let found = visible(&[("CUDA_VISIBLE_DEVICES", value)]);
+        assert_eq!(found.as_deref(), Some(expected), "{value:?}");
+    }
+}
+
+#[test]
+fn dimensions_come_together_or_not_at_all() {
+    let half = wrong(&[("PLIMSOLL_ENDPOINT_NAME", "e")]);
+    assert!(half.contains("PLIMSOLL_VARIANT_NAME"), "{half}");
+    let settings = read(&[
+        ("PLIMSOLL_ENDPOINT_NAME", "e"),
+        ("PLIMSOLL_VARIANT_NAME", "v"),
+    ])
+    .unwrap();
+    let names: Vec<_> = settings
+        .sidecar()
+        .dimensions
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["EndpointName", "VariantName"]);
+}
+
+#[test]
+fn the_file_beside_the_model_is_read_and_the_environment_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().to_str().unwrap();
+    std::fs::create_dir(dir.path().join("model")).unwrap();
+    let file = dir.path().join("model/plimsoll.toml");
+    std::fs::write(&file, "queue_limit = 7\nslots = 2\n").unwrap();
+    let environment = [("SAGEMAKER_BASE_DIR", base), ("PLIMSOLL_SLOTS", "3")];
+    let settings = read(&environment).unwrap();
+    assert_eq!(settings.queue_limit, 7);
+    assert_eq!(settings.slots.map(NonZeroUsize::get), Some(3));
+
+    std::fs::write(&file, "queue_limits = 7\nslots = [1]\nprice_metric = 0.3\n").unwrap();
+    let message = wrong(&environment);
+    assert!(message.contains("did you mean queue_limit?"), "{message}");
+    assert!(
+        message.contains("slots is of type array: expected a string"),
+        "{message}"
+    );
+    std::fs::write(&file, "slots = 1\nqueue_limit = \n").unwrap();
+    let message = wrong(&environment);
+    assert!(message.contains("line 2"), "{message}");
+}
+
+#[test]
+fn flags_are_read_in_any_case_and_an_empty_one_is_off() {
+    for (text, on) in [
+        ("TRUE", true),
+        ("yes", true),
+        ("1", true),
+        ("No", false),
+        ("", false),
+    ] {
+        let settings = read(&[("SAGEMAKER_BATCH", text), ("SAGEMAKER_MULTI_MODEL", text)]);
+        let settings = settings.unwrap();
+        assert_eq!((settings.batch, settings.multi_model), (on, on), "{text}");
+    }
+    let settings = read(&[("SAGEMAKER_BATCH_STRATEGY", "SingleRecord")]).unwrap();
+    assert_eq!(settings.batch_strategy, Some("SINGLE_RECORD"));
+}
+
+#[test]
+fn settings_with_two_names_take_the_better_known_one() {
+    let limits = sidecar::limits();
+    let limit = |pairs: &[(&str, &str)]| {
+        read(pairs)
+            .unwrap()
+            .inference(&limits)
+            .request_limit
+            .as_secs()
+    };
+    let (short, long) = (
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+    );
+    let slots = |pairs: &[(&str, &str)]| {
+        let budget = read(pairs).unwrap().inference(&limits).budget;
+        budget.slots.map(NonZeroUsize::get)
+    };
+    let workers = ("SAGEMAKER_MODEL_SERVER_WORKERS", "3");
+    assert_eq!(slots(&[workers]), Some(3));
+    assert_eq!(slots(&[workers, ("PLIMSOLL_SLOTS", "2")]), Some(2));
+    assert_eq!(limit(&[(long, "7")]), 7);
+    assert_eq!(limit(&[(short, "5"), (long, "7")]), 5);
+}
+
+#[test]
+fn the_device_and_its_memory_reach_the_server() {
+    let limits = sidecar::limits();
+    let device = |pairs: &[(&str, &str)]| read(pairs).unwrap().inference(&limits).device;
+    let unset = device(&[]);
+    assert_eq!(unset.wanted, Wanted::Auto);
+    assert_eq!((unset.memory_limit, unset.on_lost), (None, OnLost::Stay));
     for other in ["tensorrt:1", "cpu"] {
         let both = wrong(&[("PLIMSOLL_DEVICE", other), ("PLIMSOLL_CUDA_GRAPH", "on")]);
         let expected = format!("PLIMSOLL_DEVICE={other} runs others");

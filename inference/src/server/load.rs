@@ -142,7 +142,12 @@ fn load(
     .limited(config.queue_limit);
     let sharing = match (&target, &warm) {
         (Some(_), Some(warm)) => {
-            let rows = warmup::every_size(&mut engines, &warm.inputs, sharing.rows, WARM_SIZES_FOR);
+            let rows = warmup::every_size(
+                &mut engines,
+                &warm.inputs,
+                sharing.most.rows,
+                WARM_SIZES_FOR,
+            );
             sharing.warmed(rows)
         }
         _ => sharing,

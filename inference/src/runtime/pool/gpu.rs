@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{joint_gain, plural, Budget, Pool, JOINT_TRIES, WORTH_A_SESSION};
+use super::{joint_gain, plural, Budget, Pool, TRIES, WORTH_A_SESSION};
 use crate::device::Target;
 use crate::runtime::ort::{LoadError, OrtEngine, Runtime, Source};
 use crate::runtime::warmup::{warm_up, Warm};
@@ -139,7 +139,7 @@ fn second<E: Engine>(
         Err(error) => return Err(error),
     }
     // The best of a few tries: a busy neighbour can only make two look worse than they are.
-    let gain = (0..JOINT_TRIES)
+    let gain = (0..TRIES)
         .map(|_| joint_gain(engines, inputs, alone))
         .fold(0.0, f64::max);
     if gain < WORTH_A_SESSION {
