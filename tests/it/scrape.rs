@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::http::post;
-use crate::support::{eventually, prepared, root, rounds_for, Connection, Server};
+use crate::support::{eventually, prepared, root, rounds_for, Connection, Over, Server};
 
 /// The page may take so many bytes without a GPU; `docs/metrics.md` says so.
 const PAGE_BYTES: u64 = 20_000;
@@ -95,8 +95,10 @@ fn histograms_agree_with_themselves_while_requests_pour_in() {
             }
             answered
         });
-        let found = scrape(&server, 30);
-        is_over.store(true, Ordering::Relaxed);
+        let found = {
+            let _over = Over(&is_over);
+            scrape(&server, 30)
+        };
         check(&found);
         let answered = pour.join().expect("answers");
         assert!(answered > 30, "{answered} requests");

@@ -13,6 +13,7 @@ pub mod published;
 pub mod server;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use cloudwatch::CloudWatch;
@@ -25,6 +26,16 @@ pub fn root() -> PathBuf {
         .parent()
         .expect("tests/ lies in the workspace")
         .to_owned()
+}
+
+/// Says so when it is dropped, be it by a test that fails: threads that go on until they are told
+/// would hold it for ever.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Something that `cargo xtask test` prepares.
