@@ -168,22 +168,11 @@ fn tensors(alone: &Tensor, both: &Tensor, row: usize) -> bool {
     if record.shape() != alone.shape() {
         return false;
     }
-    match (floats(alone.data()), floats(record.data())) {
+    match (alone.data().floats(), record.data().floats()) {
         (Some(a), Some(b)) => a.iter().zip(&b).all(|(a, b)| {
             a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= TOLERANCE * (1.0 + b.abs())
         }),
         _ => alone.data() == record.data(),
-    }
-}
-
-/// Floats of any width; `None` for what must be equal.
-fn floats(data: &Data) -> Option<Vec<f64>> {
-    match data {
-        Data::Float16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
-        Data::BFloat16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
-        Data::Float32(elements) => Some(elements.iter().map(|x| f64::from(*x)).collect()),
-        Data::Float64(elements) => Some(elements.to_vec()),
-        _ => None,
     }
 }
 

@@ -201,6 +201,18 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Floats of any width; `None` of any other type, where only what is equal is alike.
+    #[must_use]
+    pub fn floats(&self) -> Option<Vec<f64>> {
+        match self {
+            Self::Float16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
+            Self::BFloat16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
+            Self::Float32(elements) => Some(elements.iter().map(|x| f64::from(*x)).collect()),
+            Self::Float64(elements) => Some(elements.to_vec()),
+            _ => None,
+        }
+    }
 }
 
 /// Elements and their shape, row-major. The product of the shape always equals the element count;

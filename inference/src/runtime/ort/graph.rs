@@ -14,7 +14,7 @@ use ort::value::{DynTensor, DynTensorValueType, TensorElementType};
 use super::values::{input_value, tensor};
 use crate::device::Target;
 use crate::model::{Dim, Port, Signature};
-use crate::tensor::{Data, ElementType, Tensor, Value};
+use crate::tensor::{ElementType, Tensor, Value};
 
 /// An option of a plain run on a session with graphs: neither capture nor replay one.
 pub(super) const PLAIN: (&str, &str) = ("gpu_graph_id", "-1");
@@ -161,7 +161,7 @@ pub(super) fn are_alike(plain: &[Value], replayed: &[Value]) -> bool {
     let alike = |(plain, replayed): (&Value, &Value)| match (plain, replayed) {
         (Value::Tensor(plain), Value::Tensor(replayed)) => {
             plain.shape() == replayed.shape()
-                && match (floats(plain.data()), floats(replayed.data())) {
+                && match (plain.data().floats(), replayed.data().floats()) {
                     (Some(a), Some(b)) => a.iter().zip(&b).all(|(a, b)| near(a, b)),
                     _ => plain.data() == replayed.data(),
                 }
@@ -169,16 +169,6 @@ pub(super) fn are_alike(plain: &[Value], replayed: &[Value]) -> bool {
         _ => false,
     };
     plain.len() == replayed.len() && plain.iter().zip(replayed).all(alike)
-}
-
-fn floats(data: &Data) -> Option<Vec<f64>> {
-    match data {
-        Data::Float16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
-        Data::BFloat16(elements) => Some(elements.iter().map(|x| x.to_f64()).collect()),
-        Data::Float32(elements) => Some(elements.iter().map(|x| f64::from(*x)).collect()),
-        Data::Float64(elements) => Some(elements.to_vec()),
-        _ => None,
-    }
 }
 
 type Memcpy = unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
@@ -274,6 +264,7 @@ mod tests {
     use super::*;
     use crate::model::PortType;
     use crate::runtime::ort::{Runtime, Source};
+    use crate::tensor::Data;
 
     fn port(dims: Option<Vec<Dim>>, element: ElementType) -> Port {
         Port {
