@@ -366,7 +366,7 @@ fn arguments() -> Option<Arguments> {
         match argument.as_str() {
             "--capacity" => found.capacity = given.next()?.parse().ok()?,
             "--picture" => found.picture = given.next(),
-            "--bench" => {}
+            "--bench" | "--quick" => {}
             _ => found.folder = argument,
         }
     }

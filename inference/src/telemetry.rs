@@ -137,6 +137,8 @@ pub struct SchedulerMetrics {
     pub queued_work: Gauge,
     /// Slots whose runs are on a GPU.
     pub gpu_slots: Gauge,
+    batch_rows: Gauge,
+    batching: Gauge,
     /// Slots in a run of their own threads.
     pub busy_slots: Level,
     /// Slot time of the runs on HTTP threads, in nanoseconds.
@@ -205,6 +207,8 @@ impl SchedulerMetrics {
             request_cpu: source.gauge(internal::REQUEST_CPU),
             queued_work: source.gauge(internal::QUEUED_WORK),
             gpu_slots: source.gauge(internal::GPU_SLOTS),
+            batch_rows: source.gauge(internal::BATCH_ROWS),
+            batching: source.gauge(internal::BATCHING),
             busy_slots: source.level(internal::BUSY_SLOTS),
             inline_time: source.counter(internal::INLINE_TIME),
             gpu_runs: Any {
@@ -225,6 +229,17 @@ impl SchedulerMetrics {
             inference_latency: source.histogram(Metric::InferenceLatency.name()),
             batch_size: source.histogram(Metric::BatchSize.name()),
         }
+    }
+}
+
+impl SchedulerMetrics {
+    /// Tells the most records of several requests that share a run, and why so many.
+    pub fn tell_batching(&self, rows: usize, why: internal::Batching) {
+        self.batch_rows.set(rows as f64);
+        let place = internal::Batching::ALL
+            .iter()
+            .position(|known| *known == why);
+        self.batching.set(place.unwrap_or_default() as f64);
     }
 }
 

@@ -259,6 +259,61 @@ pub mod internal {
         ("CUDAExecutionProvider", "NodesOnCUDA"),
         ("TensorrtExecutionProvider", "NodesOnTensorRT"),
     ];
+    /// Gauge: the most records of several requests that share a run; 1 where none do.
+    pub const BATCH_ROWS: &str = "BatchRows";
+    /// Gauge: why, as a place in [`Batching::ALL`].
+    pub const BATCHING: &str = "Batching";
+
+    /// Why requests share runs, or why they do not.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Batching {
+        /// It was measured to pay.
+        Pays,
+        /// The user has set a number.
+        AsSet,
+        /// The user has switched it off.
+        Off,
+        /// It was measured not to pay.
+        NotWorth,
+        /// An input or output has no free first axis for records.
+        FixedAxis,
+        /// The graph quantises by scales that it takes over all records of a run.
+        SharedScales,
+        /// Records of one run change one another's answers, as along an axis of time.
+        Dependent,
+        /// No synthetic records could be tried.
+        Untried,
+    }
+
+    impl Batching {
+        /// Every reason, in the order of the gauge.
+        pub const ALL: [Self; 8] = [
+            Self::Pays,
+            Self::AsSet,
+            Self::Off,
+            Self::NotWorth,
+            Self::FixedAxis,
+            Self::SharedScales,
+            Self::Dependent,
+            Self::Untried,
+        ];
+
+        /// As a label's value.
+        #[must_use]
+        pub fn name(self) -> &'static str {
+            match self {
+                Self::Pays => "pays",
+                Self::AsSet => "as_set",
+                Self::Off => "off_as_set",
+                Self::NotWorth => "not_worth_it",
+                Self::FixedAxis => "no_axis_of_records",
+                Self::SharedScales => "scales_over_all_records",
+                Self::Dependent => "records_depend_on_one_another",
+                Self::Untried => "could_not_be_tried",
+            }
+        }
+    }
+
     /// Level: 1 while at least one run is on a GPU.
     pub const GPU_RUNS: &str = "GPURuns";
 }

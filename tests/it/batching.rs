@@ -31,6 +31,33 @@ fn runs(server: &Server) -> (f64, f64) {
     )
 }
 
+/// What the page says of batching: the most records of a run, and why.
+fn told(server: &Server) -> (f64, String) {
+    let page = server.get("/metrics").text();
+    let reason = page
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("plimsoll_model_batching_info{reason=\"")?
+                .split_once('"')
+        })
+        .map(|(reason, _)| reason.to_owned());
+    (
+        metric(&page, "plimsoll_model_batch_records"),
+        reason.expect("it is told"),
+    )
+}
+
+#[test]
+fn a_refusal_is_said_on_the_page_and_in_the_log() {
+    let axis = ("no_axis_of_records", "it has no free axis of records");
+    for (model, (reason, sentence)) in [("iris", axis), ("scalar", axis)] {
+        let server = Server::on(model).ready();
+        assert_eq!(told(&server), (1.0, reason.to_owned()), "{model}");
+        let log = server.log();
+        assert!(log.contains(&format!("batching off: {sentence}")), "{log}");
+    }
+}
+
 fn rows() -> Vec<String> {
     (0..12).map(|n| format!("[[{n},1,0,0]]")).collect()
 }
@@ -43,6 +70,7 @@ fn requests_that_wait_share_runs_and_each_gets_its_own_answer() {
         .ready();
     let log = server.log();
     assert!(log.contains("batching up to 16 records"), "{log}");
+    assert_eq!(told(&server), (16.0, "as_set".to_owned()));
     for (n, (status, text)) in all_at_once(&server, &rows()).into_iter().enumerate() {
         assert_eq!((status, text), (200, format!("[[{}.0]]", n + 1)));
     }
@@ -73,6 +101,7 @@ fn off_means_one_request_a_run() {
         .ready();
     let log = server.log();
     assert!(log.contains("batching off, as set"), "{log}");
+    assert_eq!(told(&server), (1.0, "off_as_set".to_owned()));
     for (status, text) in all_at_once(&server, &rows()) {
         assert_eq!(status, 200, "{text}");
     }

@@ -9,6 +9,8 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use scaling::catalogue::internal::Batching;
+
 use super::cpu_time;
 use super::warmup::spread;
 use super::Engine;
@@ -150,6 +152,8 @@ impl Most {
 pub struct Sharing {
     /// The most of them that share one.
     pub most: Most,
+    /// Why, in a word.
+    pub why: Batching,
     /// Why, in one phrase.
     pub reason: String,
 }
@@ -157,9 +161,10 @@ pub struct Sharing {
 impl Sharing {
     /// None share a run, for this reason.
     #[must_use]
-    pub fn none(reason: String) -> Self {
+    pub fn none(why: Batching, reason: String) -> Self {
         Self {
             most: Most::ONE,
+            why,
             reason,
         }
     }
@@ -181,6 +186,7 @@ impl Sharing {
             true => Self {
                 most: Most { rows, ..self.most },
                 reason: format!("{}; no more than {rows}, {why}", self.reason),
+                ..self
             },
             false => self,
         }
@@ -194,7 +200,7 @@ impl Sharing {
         let gain = capacity.gain(overhead);
         if best.rows == 1 || gain < WORTH_SHARING {
             let most = capacity.points().last().map_or(1, |point| point.rows);
-            return Self::none(format!(
+            return Self::none(Batching::NotWorth, format!(
                 "off: {} records a run would bring {gain:.2} times the requests, {WORTH_SHARING} is worth it",
                 best.rows.max(most.min(2))
             ));
@@ -205,6 +211,7 @@ impl Sharing {
         };
         Self {
             most,
+            why: Batching::Pays,
             reason: format!(
                 "up to {} records ({} elements) a run, {gain:.1} times the requests of single runs",
                 most.rows, most.elements

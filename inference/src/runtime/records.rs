@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use scaling::catalogue::internal::Batching;
+
 use super::warmup::Warm;
 use super::{Engine, RunError};
 use crate::model::{Batch, Signature};
@@ -18,6 +20,31 @@ const TOLERANCE: f64 = 1e-3;
 /// Three runs of this must not hold up the start.
 const LONGEST_RUN: Duration = Duration::from_millis(500);
 
+/// Why the records of one run are not known to leave one another alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependence {
+    /// In a word.
+    pub why: Batching,
+    /// In one phrase.
+    pub reason: String,
+}
+
+impl Dependence {
+    fn new(why: Batching, reason: impl Into<String>) -> Self {
+        Self {
+            why,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What was tried failed.
+impl From<RunError> for Dependence {
+    fn from(error: RunError) -> Self {
+        Self::new(Batching::Untried, error.to_string())
+    }
+}
+
 /// Runs two records together and alone. `warm` is a record that the model accepts.
 ///
 /// # Errors
@@ -26,38 +53,43 @@ pub fn dependence(
     engine: &mut dyn Engine,
     signature: &Signature,
     warm: &Warm,
-) -> Result<(), String> {
+) -> Result<(), Dependence> {
     let (one, run) = (&warm.inputs, warm.run);
     if signature.batch() != Batch::Free {
-        return Err("it has no free axis of records".to_owned());
+        let reason = "it has no free axis of records";
+        return Err(Dependence::new(Batching::FixedAxis, reason));
     }
     if run > LONGEST_RUN {
-        return Err("its runs are too long to find out at start".to_owned());
+        let reason = "its runs are too long to find out at start";
+        return Err(Dependence::new(Batching::Untried, reason));
     }
     if one.iter().any(|input| input.rows() != 1) {
-        return Err("its synthetic input is no single record".to_owned());
+        let reason = "its synthetic input is no single record";
+        return Err(Dependence::new(Batching::Untried, reason));
     }
-    let other = other(engine, one).map_err(|error| error.to_string())?;
+    let other = other(engine, one)?;
     let both = one
         .iter()
         .zip(&other)
         .map(|(one, other)| Tensor::concat_rows(&[one, other]))
         .collect::<Option<Vec<_>>>()
-        .ok_or("two synthetic records do not join")?;
-    let mut run = |inputs: &[Tensor]| engine.run(inputs).map_err(|error| error.to_string());
+        .ok_or_else(|| Dependence::new(Batching::Untried, "two synthetic records do not join"))?;
+    let mut run = |inputs: &[Tensor]| engine.run(inputs);
     let (first, second, together) = (run(one)?, run(&other)?, run(&both)?);
     for (i, port) in signature.outputs.iter().enumerate() {
         let (Some(first), Some(second), Some(together)) =
             (first.get(i), second.get(i), together.get(i))
         else {
-            return Err("the number of outputs changes".to_owned());
+            let reason = "the number of outputs changes";
+            return Err(Dependence::new(Batching::Dependent, reason));
         };
         for (row, alone) in [first, second].into_iter().enumerate() {
             if !alike(alone, together, row) {
-                return Err(format!(
+                let reason = format!(
                     "output {} answers two records differently together and alone",
                     port.name
-                ));
+                );
+                return Err(Dependence::new(Batching::Dependent, reason));
             }
         }
     }
@@ -246,7 +278,9 @@ mod tests {
         assert_eq!(ids(2), &Data::Int64(vec![0, 1, 0, 1].into()));
         assert_eq!(dependence(&mut engine, &signature, &warm), Ok(()));
         let mixed = dependence(&mut Encoder { mixes: true }, &signature, &warm);
-        assert!(mixed.unwrap_err().contains("output mean answers"));
+        let mixed = mixed.unwrap_err();
+        assert_eq!(mixed.why, Batching::Dependent);
+        assert!(mixed.reason.contains("output mean answers"), "{mixed:?}");
     }
 
     #[test]
@@ -263,6 +297,7 @@ mod tests {
         }
         let (signature, warm) = encoder();
         let refused = dependence(&mut Ones, &signature, &warm).unwrap_err();
-        assert!(refused.contains("ones only"), "{refused}");
+        assert_eq!(refused.why, Batching::Untried);
+        assert!(refused.reason.contains("ones only"), "{refused:?}");
     }
 }

@@ -3,6 +3,8 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
+use scaling::catalogue::internal::Batching;
+
 use super::batch::{self, Batch};
 use super::cost::{nanos, Run, INLINE_UNTIL_NANOS};
 use super::slot::Held;
@@ -73,6 +75,7 @@ impl Shared {
                 if done.outputs.is_ok() {
                     tracing::warn!("batching is off from now on: an output of {} records together has not one for each", batch.rows);
                     self.sharing.stop();
+                    self.metrics.tell_batching(1, Batching::Dependent);
                     self.costs.share_no_more();
                 }
                 return self.run_each(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use scaling::catalogue::internal::Batching as Why;
 use tokio::sync::oneshot;
 
 use super::place;
@@ -17,7 +18,8 @@ use crate::ready::Model;
 use crate::runtime::capacity::{self, Most, Sharing, MOST_ROWS};
 use crate::runtime::ort::{Runtime, Source};
 use crate::runtime::pool::Pool;
-use crate::runtime::{records, warmup, Engine};
+use crate::runtime::records::{self, Dependence};
+use crate::runtime::{warmup, Engine};
 use crate::scheduler::{Plan, Scheduler};
 use crate::telemetry::{ModelMetrics, SchedulerMetrics};
 
@@ -85,13 +87,17 @@ fn load(
     let nodes = engines.first().and_then(|engine| engine.nodes().cloned());
     let mut engines = engines;
     let dependence = match (engines.first_mut(), &warm) {
-        _ if source.facts.has_shared_scales => {
-            Some("its quantisation takes scales over all records".to_owned())
-        }
+        _ if source.facts.has_shared_scales => Some(Dependence {
+            why: Why::SharedScales,
+            reason: "its quantisation takes scales over all records".to_owned(),
+        }),
         (Some(engine), Some(warm)) => records::dependence(engine, &signature, warm).err(),
-        _ => Some("no input made from the signature fits".to_owned()),
+        _ => Some(Dependence {
+            why: Why::Untried,
+            reason: "no input made from the signature fits".to_owned(),
+        }),
     };
-    if let Some(reason) = &dependence {
+    if let Some(Dependence { reason, .. }) = &dependence {
         tracing::debug!("replies are not streamed: {reason}");
     }
     let most_rows = match (&dependence, config.batching) {
@@ -128,16 +134,19 @@ fn load(
         warm.inputs.iter().map(|input| input.data().len()).sum()
     });
     let sharing = match (config.batching, &dependence, &capacity) {
-        (Batching::Off, ..) => Sharing::none("off, as set".to_owned()),
-        (_, Some(reason), _) => Sharing::none(format!("off: {reason}")),
+        (Batching::Off, ..) => Sharing::none(Why::Off, "off, as set".to_owned()),
+        (_, Some(Dependence { why, reason }), _) => Sharing::none(*why, format!("off: {reason}")),
         (Batching::UpTo(rows), ..) => Sharing {
             most: Most::records(rows.get()),
+            why: Why::AsSet,
             reason: format!("up to {rows} records a run, as set"),
         },
         (Batching::Auto, None, Some(capacity)) => {
             Sharing::that_pays(capacity, overhead.unwrap_or_default(), elements)
         }
-        (Batching::Auto, None, None) => Sharing::none("off: it could not be measured".to_owned()),
+        (Batching::Auto, None, None) => {
+            Sharing::none(Why::Untried, "off: it could not be measured".to_owned())
+        }
     }
     .limited(config.queue_limit);
     let sharing = match (&target, &warm) {
@@ -152,6 +161,7 @@ fn load(
         }
         _ => sharing,
     };
+    metrics.tell_batching(sharing.most.rows, sharing.why);
     if let Some(capacity) = &capacity {
         metrics.run_cpus.set(capacity.cpus_per_slot);
     }

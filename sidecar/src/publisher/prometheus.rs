@@ -73,6 +73,7 @@ pub(crate) fn render(
         }
     }
     page.nodes(recorder);
+    page.batching(recorder);
     page.gpu(publishing.gpu);
     page.publishing(publishing);
     if format == Format::OpenMetrics {
@@ -216,6 +217,22 @@ impl Page {
         };
         self.head(&name, "gauge", suffix, metric.meaning());
         self.value(&name, value * factor);
+    }
+
+    /// Nothing until a model has told it.
+    fn batching(&mut self, recorder: &Recorder) {
+        let told = |name| recorder.gauge(name).and_then(|gauge| gauge.value());
+        let (Some(rows), Some(place)) = (told(internal::BATCH_ROWS), told(internal::BATCHING))
+        else {
+            return;
+        };
+        let help = "The most records of several requests that share a model run; 1 where none do.";
+        self.single("plimsoll_model_batch_records", "gauge", help, rows);
+        let name = "plimsoll_model_batching_info";
+        self.head(name, "gauge", "", "Why requests share runs, or do not.");
+        if let Some(why) = internal::Batching::ALL.get(place as usize) {
+            let _ = writeln!(self.text, "{name}{{reason=\"{}\"}} 1", why.name());
+        }
     }
 
     /// Nothing until a model has told them.

@@ -91,6 +91,8 @@ impl Recorder {
             internal::RUN_CPUS,
             internal::REQUEST_CPU,
             internal::QUEUED_WORK,
+            internal::BATCH_ROWS,
+            internal::BATCHING,
         ];
         let nodes = internal::NODES.map(|(_, name)| name);
         let gauges = named(Kind::Gauge).chain(own).chain(nodes);
