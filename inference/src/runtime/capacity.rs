@@ -128,9 +128,13 @@ impl Capacity {
 pub struct Most {
     /// Records; 1 where requests share no runs.
     pub rows: usize,
-    /// Elements of all inputs together: what was measured on short records says nothing of long ones,
-    /// which may fill the processor alone.
+    /// Elements of all inputs together, while nothing else is known of such records: what was measured
+    /// on short ones says nothing of long ones, which may fill the processor alone.
     pub elements: usize,
+    /// What every run takes, however little is in it: sharing saves that alone.
+    pub fixed: Duration,
+    /// What the best run took. A run that others would make longer gains nothing more by them.
+    pub longest: Duration,
 }
 
 impl Most {
@@ -143,6 +147,8 @@ impl Most {
         Self {
             rows,
             elements: usize::MAX,
+            fixed: Duration::ZERO,
+            longest: Duration::MAX,
         }
     }
 }
@@ -205,16 +211,21 @@ impl Sharing {
                 best.rows.max(most.min(2))
             ));
         }
+        let single = capacity.single();
+        let more = best.run.saturating_sub(single.run);
+        let each = more / (best.rows - single.rows).max(1) as u32;
         let most = Most {
             rows: best.rows,
             elements: best.rows * elements.max(1),
+            fixed: single.run.saturating_sub(each),
+            longest: best.run,
         };
         Self {
             most,
             why: Batching::Pays,
             reason: format!(
-                "up to {} records ({} elements) a run, {gain:.1} times the requests of single runs",
-                most.rows, most.elements
+                "up to {} records a run, fewer of larger ones, {gain:.1} times the requests of single runs",
+                most.rows
             ),
         }
     }

@@ -303,6 +303,12 @@ impl Costs {
         }
     }
 
+    /// What a request of this class takes alone; zero while that is not known.
+    #[must_use]
+    pub fn alone(&self, class: usize) -> u64 {
+        self.classes[class].alone.get()
+    }
+
     /// Whether a request of this class runs where it was read. Only classes that have been seen do.
     #[must_use]
     pub fn is_inline(&self, class: usize) -> bool {

@@ -248,7 +248,7 @@ impl Scheduler {
         shared.metrics.offered_work.increment(work_nanos);
         shared.metrics.offered_cpu.increment(cost.cpu_nanos);
 
-        let (rows, most_rows) = shared.sharing.of(&inputs);
+        let (rows, most_rows) = shared.sharing.of(&inputs, shared.costs.alone(class));
         let request = Request {
             inputs,
             class,
