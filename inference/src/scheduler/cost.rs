@@ -84,10 +84,19 @@ impl Average {
 
     /// Forgets what was, for a value that was measured with care.
     fn set(&self, nanos: u64) {
+        self.take_for_granted(nanos, MANY);
+    }
+
+    /// Forgets what was, for a value that holds until the first real one.
+    fn guess(&self, nanos: u64) {
+        self.take_for_granted(nanos, 0);
+    }
+
+    fn take_for_granted(&self, nanos: u64, seen: u32) {
         let nanos = nanos.max(1);
         self.mean_bits.store((nanos as f64).to_bits(), Relaxed);
         self.least_nanos.store(nanos, Relaxed);
-        self.seen.store(MANY, Relaxed);
+        self.seen.store(seen, Relaxed);
     }
 
     /// Knows nothing again.
@@ -247,7 +256,11 @@ impl Costs {
             .set(single, nanos(Duration::from_secs_f64(best)));
         for point in capacity.points() {
             let class = &self.classes[class_of(elements * point.rows)];
-            class.alone.set(nanos(point.run));
+            match point.rows {
+                1 => class.alone.set(nanos(point.run)),
+                // As many elements may be one large record as well, with work of its own.
+                _ => class.alone.guess(nanos(point.run)),
+            }
             // A request of more records than the best batch is a batch of its own.
             let share = match point.rows <= most_rows {
                 true => Duration::from_secs_f64(best * point.rows as f64),

@@ -126,6 +126,19 @@ fn capacity_is_counted_at_the_best_batch_that_is_permitted() {
     assert_eq!(slot(&unbatched, class_of(64)), micros(560));
 }
 
+#[test]
+fn a_large_record_is_no_batch_of_small_ones_once_it_has_run_alone() {
+    let costs = Costs::default();
+    costs.calibrate(&boosted(), 32, 8);
+    let alone = |class| micros(costs.alone(class) / 1_000);
+    assert_eq!(alone(class_of(256)), micros(920));
+    learn(&costs, class_of(256), micros(300));
+    assert_eq!(alone(class_of(256)), micros(300));
+    // What was measured on one record stands against a single run.
+    learn(&costs, class_of(32), micros(300));
+    assert!(alone(class_of(32)) > micros(480));
+}
+
 /// A run of `boosted` on a slot that shares its core, and so is held for longer than the CPU is used.
 fn batch(rows: usize, is_busy: bool) -> Run {
     Run {
