@@ -1,7 +1,8 @@
 //! Requests that share a model execution: each gets its own answer, and it happens only where it
 //! pays and is allowed.
 
-use crate::support::{metric, Server};
+use crate::support::bodies::{last_f32s, npy, read_npz};
+use crate::support::{metric, root, Server};
 
 /// Sends each row by itself, all at once; the replies in the same order.
 fn all_at_once(server: &Server, rows: &[String]) -> Vec<(u16, String)> {
@@ -90,6 +91,56 @@ fn one_record_that_does_not_fit_is_refused_and_the_others_are_answered() {
     let replies = all_at_once(&server, &rows);
     for (n, (status, text)) in replies.into_iter().enumerate() {
         assert_eq!(status, if n == 7 { 400 } else { 200 }, "{text}");
+    }
+}
+
+/// `.npy` files by name: the text before the elements, and the elements.
+fn outputs(server: &Server, body: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let reply = server.invoke_accepting("application/x-npy", "application/x-npz", body);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    read_npz(&reply.body)
+}
+
+#[test]
+fn a_large_request_takes_little_memory_and_is_answered_as_if_it_ran_whole() {
+    const ROWS: usize = 100_000;
+    let digits = |batching: &str| {
+        Server::on_folder(&root().join(".plimsoll/models/digits"))
+            .env("PLIMSOLL_SLOTS", "1")
+            .env("PLIMSOLL_BATCHING", batching)
+            .ready()
+    };
+    let values: Vec<f32> = (0..64 * ROWS)
+        .map(|n| (n * 31 % 1009 % 17) as f32)
+        .collect();
+    let body = npy(&format!("({ROWS}, 64)"), &values);
+    let asked = |server: &Server| {
+        let before = server.memory();
+        let outputs = outputs(server, &body);
+        let peak = server.peak_memory().saturating_sub(before);
+        (outputs, peak as f64 / body.len() as f64)
+    };
+    let (parts, peak_of_parts) = asked(&digits("auto"));
+    let (whole, peak_of_whole) = asked(&digits("off"));
+    let seen = format!("{peak_of_parts:.2} and {peak_of_whole:.2} of the body");
+    // Its layers are as wide as its input: whole it takes two such bodies beside its own.
+    assert!(
+        peak_of_parts < 2.0 && peak_of_parts < peak_of_whole,
+        "{seen}"
+    );
+    assert_eq!(parts.len(), whole.len());
+    for ((name, part), (same, all)) in parts.iter().zip(&whole) {
+        assert_eq!((name, part.len()), (same, all.len()));
+        if name.contains("label") {
+            assert_eq!(part, all, "{name}");
+            continue;
+        }
+        let (part, all) = (last_f32s(part, 10 * ROWS), last_f32s(all, 10 * ROWS));
+        let far = part
+            .iter()
+            .zip(&all)
+            .find(|(a, b)| (**a - **b).abs() > 1e-5);
+        assert_eq!(far, None, "{name}");
     }
 }
 

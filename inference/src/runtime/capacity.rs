@@ -37,6 +37,9 @@ const WORTH_DOUBLING: f64 = 1.03;
 const WORTH_SHARING: f64 = 1.3;
 /// A smaller batch that is nearly as good is better: it has waited for less.
 const NEARLY: f64 = 1.05;
+/// A part of a large request is so many times the best batch: what every run takes is next to nothing
+/// of it.
+const PART: usize = 16;
 
 /// One number of records, and what a run of them takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +136,9 @@ pub struct Most {
     pub elements: usize,
     /// What every run takes, however little is in it: sharing saves that alone.
     pub fixed: Duration,
-    /// What the best run took. A run that others would make longer gains nothing more by them.
-    pub longest: Duration,
+    /// Elements of all inputs in a part of a request that has many more: its records leave one another
+    /// alone, and it runs part by part. `usize::MAX` where it runs whole.
+    pub part: usize,
 }
 
 impl Most {
@@ -148,7 +152,7 @@ impl Most {
             rows,
             elements: usize::MAX,
             fixed: Duration::ZERO,
-            longest: Duration::MAX,
+            part: usize::MAX,
         }
     }
 }
@@ -172,6 +176,18 @@ impl Sharing {
             most: Most::ONE,
             why,
             reason,
+        }
+    }
+
+    /// The same, where a large request runs in parts: its records leave one another alone, and each has
+    /// so many elements.
+    #[must_use]
+    pub fn in_parts(self, capacity: &Capacity, elements: usize) -> Self {
+        let best = capacity.best().rows.saturating_mul(elements.max(1));
+        let part = best.saturating_mul(PART);
+        Self {
+            most: Most { part, ..self.most },
+            ..self
         }
     }
 
@@ -218,7 +234,7 @@ impl Sharing {
             rows: best.rows,
             elements: best.rows * elements.max(1),
             fixed: single.run.saturating_sub(each),
-            longest: best.run,
+            ..Most::ONE
         };
         Self {
             most,

@@ -135,9 +135,9 @@ impl Scheduler {
                 shared.metrics.queue_latency.record(0.0);
                 let is_crowded = gathering.is_crowded(1);
                 let start = Start::here(request.queued, is_crowded);
-                let (ran, ended) = shared.run_request(&mut held, &request, start);
+                let (ran, ended) = shared.run_request(&mut held, &request, start, || false);
                 shared.was_busy(start.at, ended);
-                return ran;
+                return ran.unwrap_or(Err(SubmitError::TimedOut(allowance.limit)));
             }
             return self.wait_for_slot(request, allowance).await;
         }

@@ -14,6 +14,7 @@ mod batch;
 mod cost;
 mod device;
 mod gather;
+mod parts;
 mod queue;
 mod run;
 mod sharing;

@@ -7,11 +7,12 @@ use scaling::catalogue::internal::Batching;
 
 use super::batch::{self, Batch};
 use super::cost::{nanos, Run, INLINE_UNTIL_NANOS};
+use super::parts::{self, Stopped};
 use super::slot::Held;
 use super::{micros, Job, Ran, Request, Shared, SubmitError};
 use crate::clock;
-use crate::runtime::{cpu_time, RunError};
-use crate::tensor::{Tensor, Value};
+use crate::runtime::{cpu_time, Engine, RunError};
+use crate::tensor::Value;
 
 /// What is known of a run before it begins.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +47,17 @@ impl Start {
 
 /// A run that ended.
 struct Done {
-    outputs: Result<Vec<Value>, RunError>,
+    outputs: Result<Vec<Value>, Ended>,
     run: Run,
     start: Start,
     ended: Instant,
+}
+
+/// Why a run gave nothing.
+enum Ended {
+    Failed(RunError),
+    /// Nobody waited for it any more.
+    Abandoned,
 }
 
 impl Shared {
@@ -59,10 +67,12 @@ impl Shared {
         if jobs.len() > 1 {
             if let Some(inputs) = batch::joined(&jobs) {
                 let batch = Batch::of(&jobs);
-                let done = self.run_once(held, &inputs, batch, start);
+                let done = self.run_once(held, batch, start, |engine| {
+                    engine.run(&inputs).map_err(Ended::Failed)
+                });
                 let parts = done.outputs.as_ref().ok();
                 if let Some(parts) = parts.and_then(|outputs| batch::split(outputs, &jobs)) {
-                    self.record(&done);
+                    self.record(&done.run, done.start);
                     self.learn(&jobs, &done.run);
                     for (job, outputs) in jobs.into_iter().zip(parts) {
                         job.answer(Ok(Ran {
@@ -73,10 +83,7 @@ impl Shared {
                     return done.ended;
                 }
                 if done.outputs.is_ok() {
-                    tracing::warn!("batching is off from now on: an output of {} records together has not one for each", batch.rows);
-                    self.sharing.stop();
-                    self.metrics.tell_batching(1, Batching::Dependent);
-                    self.costs.share_no_more();
+                    self.share_no_more(batch.rows);
                 }
                 return self.run_each(
                     held,
@@ -91,42 +98,75 @@ impl Shared {
         self.run_each(held, jobs, start)
     }
 
+    /// What was shown at warm-up did not hold for so many records.
+    fn share_no_more(&self, rows: usize) {
+        tracing::warn!("batching is off from now on: an output of {rows} records together has not one for each");
+        self.sharing.stop();
+        self.metrics.tell_batching(1, Batching::Dependent);
+        self.costs.share_no_more();
+    }
+
     fn run_each(&self, held: &mut Held<'_>, jobs: Vec<Job>, mut start: Start) -> Instant {
         for job in jobs {
             start.waited = start.at.saturating_duration_since(job.request.queued);
-            let (ran, ended) = self.run_request(held, &job.request, start);
+            let is_abandoned = || job.is_abandoned(clock::now());
+            let (ran, ended) = self.run_request(held, &job.request, start, is_abandoned);
             start.before = ended.saturating_duration_since(start.at);
             start.at = ended;
-            job.answer(ran);
+            if let Some(ran) = ran {
+                job.answer(ran);
+            }
         }
         start.at
     }
 
-    /// One request's run, and when it ended.
+    /// One request's run, and when it ended; `None` where it was left off because it `is_abandoned`.
     pub(super) fn run_request(
         &self,
         held: &mut Held<'_>,
         request: &Request,
         start: Start,
-    ) -> (Result<Ran, SubmitError>, Instant) {
+        is_abandoned: impl Fn() -> bool,
+    ) -> (Option<Result<Ran, SubmitError>>, Instant) {
         let batch = Batch::of_one(request);
-        let done = self.run_once(held, &request.inputs, batch, start);
-        self.record(&done);
+        let inputs = &request.inputs;
+        let part = self.sharing.part_of(inputs);
+        let done = self.run_once(held, batch, start, |engine| {
+            let whole = |engine: &mut dyn Engine| engine.run(inputs).map_err(Ended::Failed);
+            let Some(each) = part else {
+                return whole(engine);
+            };
+            match parts::run(engine, inputs, each, || !is_abandoned()) {
+                Ok(outputs) => Ok(outputs),
+                Err(Stopped::Failed(error)) => Err(Ended::Failed(error)),
+                Err(Stopped::Abandoned) => Err(Ended::Abandoned),
+                Err(Stopped::Dependent) => {
+                    self.share_no_more(each);
+                    whole(engine)
+                }
+            }
+        });
+        let ended = done.ended;
         let ran = match done.outputs {
+            Err(Ended::Abandoned) => return (None, ended),
+            Err(Ended::Failed(error)) => Err(error.into()),
             Ok(outputs) => {
                 self.costs.learn(request.class, batch.rows, &done.run);
-                Ok(Ran {
-                    outputs,
-                    ended: done.ended,
-                })
+                Ok(Ran { outputs, ended })
             }
-            Err(error) => Err(error.into()),
         };
-        (ran, done.ended)
+        self.record(&done.run, done.start);
+        (Some(ran), ended)
     }
 
     /// One run with its panic caught.
-    fn run_once(&self, held: &mut Held<'_>, inputs: &[Tensor], batch: Batch, start: Start) -> Done {
+    fn run_once(
+        &self,
+        held: &mut Held<'_>,
+        batch: Batch,
+        start: Start,
+        run: impl FnOnce(&mut dyn Engine) -> Result<Vec<Value>, Ended>,
+    ) -> Done {
         let is_on_gpu = held.engine.is_on_gpu();
         // A run of one thread on a CPU works for as long as it uses that thread.
         let has_own_time = self.is_single_threaded && !is_on_gpu;
@@ -139,7 +179,7 @@ impl Shared {
         if has_own_time && !start.is_queued {
             cpu_time::note(start.at);
         }
-        let outputs = catch_unwind(AssertUnwindSafe(|| held.engine.run(inputs)));
+        let outputs = catch_unwind(AssertUnwindSafe(|| run(held.engine.as_mut())));
         let cpu = cpu.map(|before| cpu_time::thread().saturating_sub(before));
         let ended = clock::now();
         if is_on_gpu {
@@ -154,9 +194,9 @@ impl Shared {
         };
         let outputs = outputs.unwrap_or_else(|_| {
             tracing::error!("a model run panicked; the slot goes on");
-            Err(RunError::Panicked)
+            Err(Ended::Failed(RunError::Panicked))
         });
-        if let Err(RunError::DeviceLost(reason)) = &outputs {
+        if let Err(Ended::Failed(RunError::DeviceLost(reason))) = &outputs {
             self.device.lose(reason);
         }
         let run = Run {
@@ -183,11 +223,10 @@ impl Shared {
     }
 
     /// Counts a run whose requests were answered by it.
-    fn record(&self, done: &Done) {
-        let run = &done.run;
-        let is_full = match done.start.is_queued {
+    fn record(&self, run: &Run, start: Start) {
+        let is_full = match start.is_queued {
             true => run.is_full(),
-            false => done.start.is_crowded,
+            false => start.is_crowded,
         };
         if !is_full {
             self.metrics.partial_time.increment(nanos(run.cpu()));

@@ -383,7 +383,7 @@ impl Engine for Doubling {
 }
 
 /// A scheduler of one slot whose runs are shared, its runs' sizes, and the way to let one go on.
-fn start_sharing(reduces: bool) -> (Scheduler, Receiver<usize>, Sender<()>) {
+fn start_sharing(reduces: bool, most: Most) -> (Scheduler, Receiver<usize>, Sender<()>) {
     let (begun_in, begun) = channel();
     let (go, go_out) = channel();
     let engine: Box<dyn Engine> = Box::new(Doubling {
@@ -394,7 +394,7 @@ fn start_sharing(reduces: bool) -> (Scheduler, Receiver<usize>, Sender<()>) {
     let metrics = SchedulerMetrics::register(crate::telemetry::Source::nowhere());
     let scheduler = Scheduler::start(vec![engine], plan(64), metrics).unwrap();
     let long = known(Duration::from_millis(5));
-    scheduler.calibrate(&long, &record(1.0), Most::records(8));
+    scheduler.calibrate(&long, &record(1.0), most);
     (scheduler, begun, go)
 }
 
@@ -407,7 +407,7 @@ async fn ran_together(
     reduces: bool,
     values: &[f32],
 ) -> (Vec<Result<Ran, SubmitError>>, Vec<usize>) {
-    let (scheduler, begun, go) = start_sharing(reduces);
+    let (scheduler, begun, go) = start_sharing(reduces, Most::records(8));
     let mut waiting = Vec::new();
     for (at, &value) in values.iter().enumerate() {
         let scheduler = scheduler.clone();
@@ -473,6 +473,64 @@ async fn a_model_that_does_not_answer_each_record_is_not_shared_again() {
     for (value, answer) in [1.0, 2.0, 3.0, 4.0].into_iter().zip(&answers) {
         assert_eq!(first_value(answer), 2.0 * value);
     }
+}
+
+/// Records of two numbers that are four parts of 128 KiB each, which is the least there are.
+const MANY: usize = 4 * (16 << 10);
+
+/// A request of many records, each the number of its place.
+fn many() -> Vec<Tensor> {
+    let values: Vec<f32> = (0..2 * MANY).map(|value| (100 + value) as f32).collect();
+    vec![Tensor::new(vec![MANY, 2], Data::Float32(values.into())).unwrap()]
+}
+
+/// Large requests run in parts.
+const IN_PARTS: Most = Most {
+    part: 2 * 8,
+    ..Most::ONE
+};
+
+#[tokio::test]
+async fn a_large_request_runs_in_parts_and_is_answered_whole() {
+    let (scheduler, begun, go) = start_sharing(false, IN_PARTS);
+    for _ in 0..4 {
+        go.send(()).unwrap();
+    }
+    let ran = scheduler.submit(many(), within(LONG), Instant::now()).await;
+    let ran = ran.unwrap();
+    assert_eq!(begun.try_iter().collect::<Vec<_>>(), [MANY / 4; 4]);
+    let doubled: Vec<f32> = (0..2 * MANY).map(|v| 2.0 * (100 + v) as f32).collect();
+    let whole = Tensor::new(vec![MANY, 2], Data::Float32(doubled.into())).unwrap();
+    assert!(ran.outputs == [Value::Tensor(whole)]);
+}
+
+#[tokio::test]
+async fn a_large_request_whose_caller_hung_up_ends_with_its_part() {
+    let (scheduler, begun, go) = start_sharing(false, IN_PARTS);
+    let own = scheduler.clone();
+    let submit = async move { own.submit(many(), within(LONG), Instant::now()).await };
+    let submit = tokio::spawn(submit);
+    while scheduler_is_idle(&begun) {
+        tokio::task::yield_now().await;
+    }
+    submit.abort();
+    assert!(submit.await.unwrap_err().is_cancelled());
+    for _ in 0..4 {
+        go.send(()).unwrap();
+    }
+    assert_eq!(scheduler.end().map(|engines| engines.len()), Some(1));
+    assert_eq!(begun.try_iter().count(), 0, "three parts were left");
+}
+
+#[tokio::test]
+async fn a_large_request_runs_whole_where_a_part_does_not_answer_each_record() {
+    let (scheduler, begun, go) = start_sharing(true, IN_PARTS);
+    for _ in 0..2 {
+        go.send(()).unwrap();
+    }
+    let ran = scheduler.submit(many(), within(LONG), Instant::now()).await;
+    assert_eq!(first_value(&ran), 200.0);
+    assert_eq!(begun.try_iter().collect::<Vec<_>>(), [MANY / 4, MANY]);
 }
 
 #[tokio::test]

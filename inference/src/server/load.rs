@@ -149,6 +149,10 @@ fn load(
         }
     }
     .limited(config.queue_limit);
+    let sharing = match (config.batching, &dependence, &capacity) {
+        (Batching::Off, ..) | (_, Some(_), _) | (.., None) => sharing,
+        (_, None, Some(capacity)) => sharing.in_parts(capacity, elements),
+    };
     let sharing = match (&target, &warm) {
         (Some(_), Some(warm)) => {
             let rows = warmup::every_size(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Data, Tensor, Value};
+use super::{Buffer, Data, Tensor, Value};
 
 impl Data {
     /// A copy of some elements; none where the range lies outside.
@@ -47,6 +47,73 @@ impl Data {
             Float32, Float64, String
         )
     }
+
+    /// The same elements with room for so many in all.
+    ///
+    /// # Errors
+    /// The bytes that could not be had.
+    fn with_room(self, elements: usize) -> Result<Self, usize> {
+        macro_rules! roomy {
+            ($($variant:ident),*) => {
+                match self {
+                    $(Self::$variant(buffer) => Ok(Self::$variant(buffer.with_room(elements)?)),)*
+                }
+            };
+        }
+        roomy!(
+            Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float16, BFloat16,
+            Float32, Float64, String
+        )
+    }
+
+    /// Puts these elements behind; whether they are of the same type.
+    fn append(&mut self, behind: Self) -> bool {
+        macro_rules! appended {
+            ($($variant:ident),*) => {
+                match (self, behind) {
+                    $((Self::$variant(all), Self::$variant(behind)) => {
+                        all.append(behind);
+                        true
+                    })*
+                    _ => false,
+                }
+            };
+        }
+        appended!(
+            Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Float16, BFloat16,
+            Float32, Float64, String
+        )
+    }
+}
+
+impl<T: Clone> Buffer<T> {
+    fn into_owned(self) -> Vec<T> {
+        match self {
+            Self::Owned(elements) => elements,
+            Self::Held(held) => held.elements().to_vec(),
+        }
+    }
+
+    fn with_room(self, elements: usize) -> Result<Self, usize> {
+        let mut roomy = Vec::new();
+        roomy
+            .try_reserve_exact(elements.max(self.len()))
+            .map_err(|_| elements.saturating_mul(size_of::<T>()))?;
+        match self {
+            Self::Owned(own) => roomy.extend(own),
+            Self::Held(held) => roomy.extend_from_slice(held.elements()),
+        }
+        Ok(Self::Owned(roomy))
+    }
+
+    fn append(&mut self, behind: Self) {
+        let mut all = std::mem::replace(self, Self::Owned(Vec::new())).into_owned();
+        match behind {
+            Self::Owned(behind) => all.extend(behind),
+            Self::Held(behind) => all.extend_from_slice(behind.elements()),
+        }
+        *self = Self::Owned(all);
+    }
 }
 
 impl Tensor {
@@ -88,6 +155,29 @@ impl Tensor {
         let data: Vec<&Data> = parts.iter().map(|part| &part.data).collect();
         Self::new(shape, Data::concat(&data)?).ok()
     }
+
+    /// The same records with room for so many in all.
+    fn with_room(self, rows: usize) -> Result<Self, usize> {
+        let size = self.data.len().checked_div(self.rows()).unwrap_or(0);
+        Ok(Self {
+            data: self.data.with_room(size.saturating_mul(rows))?,
+            shape: self.shape,
+        })
+    }
+
+    /// Puts these records behind; whether they are alike in type and shape.
+    fn append_rows(&mut self, behind: Self) -> bool {
+        let (Some((_, own)), Some((more, record))) =
+            (self.shape.split_first(), behind.shape.split_first())
+        else {
+            return false;
+        };
+        if own != record || !self.data.append(behind.data) {
+            return false;
+        }
+        self.shape[0] += more;
+        true
+    }
 }
 
 impl Value {
@@ -114,6 +204,37 @@ impl Value {
                 values: values.slice_rows(rows),
             }),
             Self::Sequence(_) | Self::Map { .. } | Self::Absent => None,
+        }
+    }
+
+    /// The same records with room for so many in all, so that others can be put behind them.
+    ///
+    /// # Errors
+    /// The bytes that could not be had.
+    pub fn with_room(self, rows: usize) -> Result<Self, usize> {
+        Ok(match self {
+            Self::Tensor(tensor) => Self::Tensor(tensor.with_room(rows)?),
+            Self::Maps { keys, values } => Self::Maps {
+                keys,
+                values: values.with_room(rows)?,
+            },
+            other => other,
+        })
+    }
+
+    /// Puts these records behind along axis 0. False where they are not alike in type, in the shape of a
+    /// record and in keys, or where there is no such axis: then this value is as it was.
+    pub fn append_rows(&mut self, behind: Self) -> bool {
+        match (self, behind) {
+            (Self::Tensor(all), Self::Tensor(behind)) => all.append_rows(behind),
+            (
+                Self::Maps { keys, values },
+                Self::Maps {
+                    keys: same,
+                    values: behind,
+                },
+            ) => *keys == same && values.append_rows(behind),
+            _ => false,
         }
     }
 }
@@ -150,6 +271,21 @@ mod tests {
         assert_eq!(values.rows(), Some(3));
         assert_eq!(values.slice_rows(1..3), Some(Value::Tensor(two)));
         assert_eq!(Value::Absent.slice_rows(0..1), None);
+    }
+
+    #[test]
+    fn records_are_put_behind_others_where_they_are_alike() {
+        let mut all = Value::Tensor(ints(&[1, 2], &[1, 2])).with_room(3).unwrap();
+        for unlike in [ints(&[1, 3], &[1, 2, 3]), ints(&[], &[7])] {
+            assert!(!all.append_rows(Value::Tensor(unlike)));
+        }
+        let float = Tensor::new(vec![1, 2], Data::Float32(vec![0.0; 2].into())).unwrap();
+        assert!(!all.append_rows(Value::Tensor(float)));
+        assert!(!all.append_rows(Value::Absent));
+        assert!(all.append_rows(Value::Tensor(ints(&[2, 2], &[3, 4, 5, 6]))));
+        assert_eq!(all, Value::Tensor(ints(&[3, 2], &[1, 2, 3, 4, 5, 6])));
+        let wide = Value::Tensor(ints(&[1, 2], &[1, 2]));
+        assert_eq!(wide.with_room(usize::MAX / 4), Err(usize::MAX));
     }
 
     #[test]
