@@ -133,6 +133,16 @@ impl From<&HttpError> for StatusCode {
     }
 }
 
+impl HttpError {
+    /// Whether it would have been answered by a server with less to do.
+    pub fn is_for_want_of_capacity(&self) -> bool {
+        matches!(
+            self,
+            Self::Submit(SubmitError::QueueFull { .. } | SubmitError::Hopeless { .. })
+        )
+    }
+}
+
 fn whole_seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs())
 }

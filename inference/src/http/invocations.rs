@@ -14,7 +14,7 @@ use super::encoding::Coding;
 use super::error::{refusal, HttpError};
 use super::headers::{self, Asked, CUSTOM_ATTRIBUTES, JSON_HEADER_SIZE};
 use super::kserve::check_name;
-use super::{body, reply, stream, App, Open};
+use super::{body, pressure, reply, stream, App, Open};
 use crate::clock;
 use crate::codec::{self, Choice, Dialect, Encoded, Format, Intake, Setting};
 use crate::ready::Model;
@@ -109,6 +109,9 @@ pub async fn invocations(
                 metrics.server_errors.increment(1);
                 if matches!(error, HttpError::NoRoom { .. }) {
                     metrics.rejected.increment(1);
+                }
+                if error.is_for_want_of_capacity() {
+                    pressure::refused();
                 }
                 tracing::debug!(status = response.status().as_u16(), "{error}");
             }

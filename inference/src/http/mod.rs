@@ -8,6 +8,7 @@ mod framing;
 mod headers;
 mod invocations;
 mod kserve;
+mod pressure;
 mod scrape;
 mod stream;
 mod transform;
@@ -39,6 +40,7 @@ use error::{refusal, HttpError};
 pub use framing::Framed;
 pub use invocations::elsewhere;
 use invocations::{invocations, Route};
+pub use pressure::before_waiting;
 pub use scrape::PageFormat;
 
 /// How much of everything is taken.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Batch;
-use crate::runtime::capacity::Capacity;
+use crate::runtime::capacity::{Capacity, Most};
 
 /// A run this long on an HTTP thread would be noticed by `/ping`: its class leaves the thread for so
 /// many runs, because what took long once for its values can do so again.
@@ -114,6 +114,9 @@ struct Class {
     /// One request's share of a run at capacity: the time that passed on the slot, and its CPU time.
     at_capacity: Average,
     cpu_at_capacity: Average,
+    /// One request's share of what runs take beyond what each does, whoever shared them: CPU time,
+    /// where that is known.
+    own: Average,
     inline: AtomicBool,
     /// Runs to go until this class may run on an HTTP thread again.
     distrust: AtomicU32,
@@ -214,6 +217,8 @@ impl Run {
 pub struct Costs {
     classes: [Class; CLASSES],
     savings: Savings,
+    /// What every run takes, however little is in it; zero where none is shared.
+    fixed_nanos: AtomicU64,
 }
 
 impl Default for Costs {
@@ -221,6 +226,7 @@ impl Default for Costs {
         Self {
             classes: std::array::from_fn(|_| Class::default()),
             savings: Savings::default(),
+            fixed_nanos: AtomicU64::default(),
         }
     }
 }
@@ -247,9 +253,16 @@ impl Costs {
             .unwrap_or_default()
     }
 
-    /// Takes over what warm-up measured on records of `elements` each; runs may hold up to
-    /// `most_rows` of them.
-    pub fn calibrate(&self, capacity: &Capacity, elements: usize, most_rows: usize) {
+    /// Takes over what warm-up measured on records of `elements` each, and how many of them runs may
+    /// hold.
+    pub fn calibrate(&self, capacity: &Capacity, elements: usize, most: Most) {
+        let most_rows = most.rows;
+        let fixed = match most_rows {
+            1 => 0,
+            _ => most.fixed.as_nanos(),
+        };
+        let fixed = u64::try_from(fixed).unwrap_or(u64::MAX);
+        self.fixed_nanos.store(fixed, Relaxed);
         let best = capacity.up_to(most_rows).per_record();
         let single = nanos(capacity.single().run) / capacity.single().rows.max(1) as u64;
         self.savings
@@ -282,11 +295,16 @@ impl Costs {
                 .learn(nanos(run.passed), run.cpu_time.map(nanos), FEW);
             class.judge(nanos(run.worked));
         }
+        let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
+        let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
+        let fixed = self.fixed_nanos.load(Relaxed);
+        if fixed > 0 {
+            let beyond = own(run.cpu().saturating_sub(Duration::from_nanos(fixed)));
+            class.own.learn(beyond, Some(beyond), FEW);
+        }
         if run.is_busy {
             let known = class.at_capacity(&self.savings);
             let is_full = run.is_full();
-            let share = rows.max(1) as f64 / run.batch.rows.max(1) as f64;
-            let own = |time: Duration| nanos(time.mul_f64(share.min(1.0)));
             // A run that was not full costs its requests more than capacity, if anything.
             let slot_nanos = own(run.passed);
             let known_cpu = run.cpu_time.map(own);
@@ -305,6 +323,7 @@ impl Costs {
     /// Requests share runs no more: what a request takes alone is all there is.
     pub fn share_no_more(&self) {
         self.savings.set(0, 0);
+        self.fixed_nanos.store(0, Relaxed);
         for class in &self.classes {
             for at_capacity in [&class.at_capacity, &class.cpu_at_capacity] {
                 match class.alone.get() {
@@ -316,10 +335,11 @@ impl Costs {
         }
     }
 
-    /// What a request of this class takes alone; zero while that is not known.
+    /// What a request of this class adds to a run, in nanoseconds; zero while that is not known, or runs
+    /// are not shared.
     #[must_use]
-    pub fn alone(&self, class: usize) -> u64 {
-        self.classes[class].alone.get()
+    pub fn own(&self, class: usize) -> u64 {
+        self.classes[class].own.get()
     }
 
     /// Whether a request of this class runs where it was read. Only classes that have been seen do.

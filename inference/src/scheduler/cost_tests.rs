@@ -113,15 +113,23 @@ fn boosted() -> Capacity {
     Capacity::new([1, 2, 4, 8].map(point).to_vec(), 1.0).unwrap()
 }
 
+/// So many records a run, of which each has its 440 µs.
+fn most(rows: usize) -> Most {
+    Most {
+        fixed: micros(440),
+        ..Most::records(rows)
+    }
+}
+
 #[test]
 fn capacity_is_counted_at_the_best_batch_that_is_permitted() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
+    costs.calibrate(&boosted(), 32, most(8));
     assert_eq!(slot(&costs, class_of(32)), micros(115));
     assert_eq!(slot(&costs, class_of(64)), micros(230));
     assert_eq!(slot(&costs, class_of(256)), micros(920));
     let unbatched = Costs::default();
-    unbatched.calibrate(&boosted(), 32, 1);
+    unbatched.calibrate(&boosted(), 32, most(1));
     assert_eq!(slot(&unbatched, class_of(32)), micros(500));
     assert_eq!(slot(&unbatched, class_of(64)), micros(560));
 }
@@ -129,14 +137,33 @@ fn capacity_is_counted_at_the_best_batch_that_is_permitted() {
 #[test]
 fn a_large_record_is_no_batch_of_small_ones_once_it_has_run_alone() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
-    let alone = |class| micros(costs.alone(class) / 1_000);
-    assert_eq!(alone(class_of(256)), micros(920));
-    learn(&costs, class_of(256), micros(300));
-    assert_eq!(alone(class_of(256)), micros(300));
+    costs.calibrate(&boosted(), 32, most(8));
+    learn(&costs, class_of(256), micros(40));
+    assert!(costs.is_inline(class_of(256)));
     // What was measured on one record stands against a single run.
-    learn(&costs, class_of(32), micros(300));
-    assert!(alone(class_of(32)) > micros(480));
+    learn(&costs, class_of(32), micros(40));
+    assert!(!costs.is_inline(class_of(32)));
+}
+
+#[test]
+fn what_a_request_adds_to_a_run_is_learnt_alone_and_in_company() {
+    let costs = Costs::default();
+    costs.calibrate(&boosted(), 32, most(8));
+    assert_eq!(costs.own(9), 0, "not seen yet");
+    let own = |class| micros(costs.own(class) / 1_000);
+    costs.learn(9, 1, &batch(1, false));
+    assert_eq!(own(9), micros(60));
+    for _ in 0..100 {
+        let mut run = batch(8, true);
+        run.cpu_time = Some(micros(440 + 8 * 30));
+        costs.learn(9, 1, &run);
+        costs.learn(10, 4, &run);
+    }
+    assert!(own(9) < micros(31), "{:?}", own(9));
+    assert_eq!(own(10), micros(120));
+    costs.share_no_more();
+    costs.learn(11, 1, &batch(1, false));
+    assert_eq!(costs.own(11), 0);
 }
 
 /// A run of `boosted` on a slot that shares its core, and so is held for longer than the CPU is used.
@@ -160,7 +187,7 @@ fn batch(rows: usize, is_busy: bool) -> Run {
 #[test]
 fn small_batches_at_low_load_do_not_move_the_capacity() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
+    costs.calibrate(&boosted(), 32, most(8));
     for _ in 0..100 {
         costs.learn(5, 1, &batch(1, false));
         costs.learn(5, 1, &batch(2, true));
@@ -189,7 +216,7 @@ fn small_batches_at_low_load_do_not_move_the_capacity() {
 #[test]
 fn a_batch_that_is_cheaper_than_capacity_lowers_it_however_small() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
+    costs.calibrate(&boosted(), 32, most(8));
     let mut cheap = batch(2, true);
     (cheap.passed, cheap.cpu_time) = (micros(160), Some(micros(160)));
     for _ in 0..30_000 {
@@ -202,7 +229,7 @@ fn a_batch_that_is_cheaper_than_capacity_lowers_it_however_small() {
 #[test]
 fn whoever_waited_long_is_beyond_capacity_in_a_batch_of_any_size() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
+    costs.calibrate(&boosted(), 32, most(8));
     // Requests whose records do not join: single runs are all there is.
     let mut late = batch(1, true);
     late.waited = Duration::from_millis(150);
@@ -222,7 +249,7 @@ fn whoever_waited_long_is_beyond_capacity_in_a_batch_of_any_size() {
 #[test]
 fn what_runs_take_for_the_values_they_get_counts_whole_and_what_a_neighbour_adds_does_not() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 1);
+    costs.calibrate(&boosted(), 32, most(1));
     let run = |passed, cpu| {
         let mut run = batch(1, true);
         (run.passed, run.cpu_time) = (passed, Some(cpu));
@@ -254,7 +281,7 @@ fn a_batch_that_another_like_it_would_not_fit_into_is_full() {
 #[test]
 fn a_size_that_was_not_measured_saves_what_a_run_costs_and_no_larger_part() {
     let costs = Costs::default();
-    costs.calibrate(&boosted(), 32, 8);
+    costs.calibrate(&boosted(), 32, most(8));
     // 500 µs alone are 115 µs shared: 385 µs saved, 77 %.
     learn(&costs, 12, micros(2_000));
     assert_eq!(slot(&costs, 12), micros(2_000 - 385));

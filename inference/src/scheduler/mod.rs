@@ -226,7 +226,7 @@ impl Scheduler {
     /// hold no more than `most`.
     pub fn calibrate(&self, capacity: &Capacity, one: &[Tensor], most: Most) {
         let elements = one.iter().map(size).sum();
-        self.shared.costs.calibrate(capacity, elements, most.rows);
+        self.shared.costs.calibrate(capacity, elements, most);
         self.shared.sharing.set(most);
     }
 
@@ -249,7 +249,7 @@ impl Scheduler {
         shared.metrics.offered_work.increment(work_nanos);
         shared.metrics.offered_cpu.increment(cost.cpu_nanos);
 
-        let (rows, most_rows) = shared.sharing.of(&inputs, shared.costs.alone(class));
+        let (rows, most_rows) = shared.sharing.of(&inputs, shared.costs.own(class));
         let request = Request {
             inputs,
             class,

@@ -3,7 +3,7 @@
 //! Warm-up measures the shortest records that the model takes. Of those as many share a run as were
 //! measured to pay. What sharing saves is what every run takes, however little is in it: of larger
 //! records as many share one as leave a tenth of their own work of that, and no more, since a larger run
-//! would only be a longer one. Until one of a size has been run alone, elements stand for time.
+//! would only be a longer one. Until one of a size has been run, elements stand for time.
 
 use super::batch::rows_of;
 use super::cost::nanos;
@@ -51,8 +51,8 @@ impl Sharing {
     }
 
     /// Records of a request, 0 where it shares no run, and the most of their size in a run.
-    /// `alone_nanos` is what a request like it takes alone, 0 while that is not known.
-    pub(super) fn of(&self, inputs: &[Tensor], alone_nanos: u64) -> (usize, usize) {
+    /// `own_nanos` is what a request like it adds to a run, 0 while that is not known.
+    pub(super) fn of(&self, inputs: &[Tensor], own_nanos: u64) -> (usize, usize) {
         let most = self.rows.load(Relaxed);
         if most == 1 {
             return (0, 1);
@@ -65,15 +65,13 @@ impl Sharing {
         if fit >= most {
             return (rows, most);
         }
-        let fixed = self.fixed_nanos.load(Relaxed);
-        let by_time = || {
-            let own = alone_nanos.saturating_sub(fixed).max(1);
-            let records = fixed.saturating_mul(LITTLE).saturating_mul(rows as u64) / own;
-            usize::try_from(records).unwrap_or(most)
-        };
-        let fit = match alone_nanos {
+        let fit = match own_nanos {
             0 => fit,
-            _ => by_time(),
+            own => {
+                let room = self.fixed_nanos.load(Relaxed).saturating_mul(LITTLE);
+                let records = room.saturating_mul(rows as u64) / own;
+                usize::try_from(records).unwrap_or(most)
+            }
         };
         (rows, fit.clamp(1, most))
     }
@@ -181,17 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_size_takes_alone_says_how_many_of_it_share_a_run() {
+    fn what_a_size_adds_to_a_run_says_how_many_of_it_share_one() {
         let sharing = encoder();
         let of = |shape: &[usize], micros: u64| sharing.of(&tokens(shape), 1_000 * micros);
         // Tokens that cost as much as those that were measured.
-        assert_eq!(of(&[1, 8], 3_800), (1, 13));
-        assert_eq!(of(&[1, 32], 8_600), (1, 3));
-        assert_eq!(of(&[1, 128], 28_000), (1, 1));
+        assert_eq!(of(&[1, 8], 1_600), (1, 13));
+        assert_eq!(of(&[1, 32], 6_400), (1, 3));
+        assert_eq!(of(&[1, 128], 25_600), (1, 1));
         // Many elements and little work, like what a decoder keeps of a text.
-        assert_eq!(of(&[1, 4096], 3_000), (1, 27));
-        assert_eq!(of(&[2, 4096], 3_000), (2, 55));
-        assert_eq!(of(&[1, 4096], 2_000), (1, 64));
+        assert_eq!(of(&[1, 4096], 800), (1, 27));
+        assert_eq!(of(&[2, 4096], 800), (2, 55));
+        assert_eq!(of(&[1, 4096], 1), (1, 64));
         // The size that was measured needs no second look, however long it takes today.
         assert_eq!(of(&[1, 1], 9_000), (1, 64));
     }

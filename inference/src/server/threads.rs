@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::ServeError;
+use crate::http::before_waiting;
 
 /// The threads, and their end.
 pub(super) struct HttpThreads {
@@ -91,6 +92,7 @@ fn start(
 ) -> io::Result<(oneshot::Sender<Duration>, HttpThread)> {
     let runtime = Builder::new_current_thread()
         .thread_name(format!("{name}-large"))
+        .on_thread_park(before_waiting)
         .enable_all()
         .build()?;
     let thread = HttpThread {
