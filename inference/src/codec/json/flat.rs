@@ -79,6 +79,15 @@ impl Grid {
         Err("a value where other rows have a list".to_owned())
     }
 
+    /// A scalar stands at `depth`.
+    #[inline]
+    pub(super) fn leaf_at(&mut self, depth: usize) -> Result<(), Ragged> {
+        match self.leaf == Some(depth) {
+            true => Ok(()),
+            false => self.scalar(depth),
+        }
+    }
+
     /// A whole block of scalars of this shape stands at `depth`.
     pub(super) fn block(&mut self, depth: usize, shape: &[usize]) -> Result<(), Ragged> {
         for (axis, &size) in (depth..).zip(shape) {

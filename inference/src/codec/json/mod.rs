@@ -28,6 +28,7 @@ mod lines;
 mod reply;
 mod request;
 mod rows;
+mod swift;
 mod v2;
 mod write;
 
@@ -66,6 +67,9 @@ pub(super) fn decode(
     signature: &Signature,
     limit: usize,
 ) -> Result<Decoded, DecodeError> {
+    if let Some(decoded) = swift::decode(without_mark(body), signature, limit) {
+        return Ok(decoded);
+    }
     exactly(|context| read(body, None, signature, context, limit))
 }
 

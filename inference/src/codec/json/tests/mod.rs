@@ -5,6 +5,7 @@ mod numbers;
 mod refusals;
 mod replies;
 mod requests;
+mod swift;
 
 use crate::codec::tests::{read_as, v2, write_as};
 use crate::codec::{DecodeError, Decoded, Dialect, Format};
