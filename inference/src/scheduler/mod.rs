@@ -493,4 +493,6 @@ pub fn micros(duration: Duration) -> f64 {
 #[cfg(test)]
 mod measured_tests;
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
