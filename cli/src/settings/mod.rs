@@ -112,7 +112,7 @@ settings! {
     workers: Option<NonZeroUsize> = "SAGEMAKER_MODEL_SERVER_WORKERS" or "", optional(threads);
     /// Threads of one model execution; chosen by measurement if not set.
     intra_op_threads: Option<NonZeroUsize> = "PLIMSOLL_INTRA_OP_THREADS" or "", optional(threads);
-    /// Whether requests that wait at the same time share a model execution: `auto` where records leave one another alone and it is measured to pay, `off`, or the most records of one.
+    /// Whether requests that wait at the same time share a model execution: `auto` where records leave one another alone and it is measured to pay, `off`, or the most records of one. Unless `off`, a large request whose records leave one another alone runs in parts.
     batching: Batching = "PLIMSOLL_BATCHING" or "auto", batching;
     /// Requests that may wait for a slot; one more is refused with 503.
     queue_limit: usize = "PLIMSOLL_QUEUE_LIMIT" or "128", at_least_one;
