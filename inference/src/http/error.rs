@@ -134,12 +134,13 @@ impl From<&HttpError> for StatusCode {
 }
 
 impl HttpError {
-    /// Whether it would have been answered by a server with less to do.
-    pub fn is_for_want_of_capacity(&self) -> bool {
-        matches!(
-            self,
-            Self::Submit(SubmitError::QueueFull { .. } | SubmitError::Hopeless { .. })
-        )
+    /// How much work is before whoever was refused because the server is full.
+    pub fn work_before(&self) -> Option<Duration> {
+        match self {
+            Self::Submit(SubmitError::QueueFull { retry_after, .. }) => Some(*retry_after),
+            Self::Submit(SubmitError::Hopeless { wait, .. }) => Some(*wait),
+            _ => None,
+        }
     }
 }
 

@@ -110,8 +110,8 @@ pub async fn invocations(
                 if matches!(error, HttpError::NoRoom { .. }) {
                     metrics.rejected.increment(1);
                 }
-                if error.is_for_want_of_capacity() {
-                    pressure::refused();
+                if let Some(work) = error.work_before() {
+                    pressure::refused(work);
                 }
                 tracing::debug!(status = response.status().as_u16(), "{error}");
             }
