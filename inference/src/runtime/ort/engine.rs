@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ort::session::{RunOptions, Session, SessionInputValue};
 
+use super::bare::Bare;
 use super::graph::{self, Graph};
 use super::ports::{carried, port_type};
 use super::usual::Usual;
@@ -27,6 +28,8 @@ const REPLAYS: usize = 4;
 pub struct OrtEngine {
     session: Session,
     usual: Usual,
+    /// Runs what is plain numbers.
+    bare: Option<Bare>,
     /// How large runs are run.
     giving_back: RunOptions,
     /// Replayed where a run has its shape.
@@ -111,6 +114,7 @@ impl OrtEngine {
             nodes: nodes::assigned(&session),
             is_on_gpu: target.is_some(),
             lost: None,
+            bare: Bare::of(&session).filter(|_| target.is_none()),
             session,
             usual: Usual::default(),
             giving_back: options.giving_back,
@@ -158,6 +162,18 @@ impl OrtEngine {
     #[cfg(test)]
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// Whether what is plain is run past the crate, where the model is; gives whether it is.
+    #[cfg(test)]
+    pub(super) fn set_bare(&mut self, is_bare: bool) -> bool {
+        self.bare = Bare::of(&self.session).filter(|_| is_bare);
+        self.bare.is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn fits_bare(&self, inputs: &[Tensor]) -> bool {
+        self.bare.as_ref().is_some_and(|bare| bare.fits(inputs))
     }
 
     /// Errors inside `If`, `Loop` or `LSTM` arrive as nested lines: the caller gets the last cause,
@@ -223,14 +239,23 @@ impl OrtEngine {
     }
 
     fn run_plain(&mut self, inputs: &[Tensor]) -> ort::Result<Vec<Value>> {
+        let bytes = inputs.iter().map(Tensor::bytes).sum();
+        let is_large = self.usual.is_passed_by(bytes);
+        let giving_back = is_large.then_some(&self.giving_back);
+        let options = giving_back.or(self.plain.as_ref());
+        let given = |(value, map): (Tensor, &Option<Arc<Keys>>)| match map {
+            Some(keys) => zipped(value, keys),
+            None => Ok(Value::Tensor(value)),
+        };
+        if let Some(bare) = self.bare.as_ref().filter(|bare| bare.fits(inputs)) {
+            let outputs = bare.run(&mut self.session, options, inputs)?;
+            return outputs.into_iter().zip(&self.maps).map(given).collect();
+        }
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
         for tensor in inputs {
             values.push(input_value(tensor)?);
         }
-        let bytes = inputs.iter().map(Tensor::bytes).sum();
-        let is_large = self.usual.is_passed_by(bytes);
-        let giving_back = is_large.then_some(&self.giving_back);
-        let outputs = match giving_back.or(self.plain.as_ref()) {
+        let outputs = match options {
             Some(options) => self.session.run_with_options(values.as_slice(), options),
             None => self.session.run(values.as_slice()),
         }?;
@@ -238,7 +263,7 @@ impl OrtEngine {
             .into_iter()
             .zip(&self.maps)
             .map(|((_, value), map)| match map {
-                Some(keys) => zipped(tensor(value.downcast()?)?, keys),
+                Some(_) => given((tensor(value.downcast()?)?, map)),
                 None => output_value(value),
             })
             .collect()

@@ -4,6 +4,7 @@
 //! looked for by the `ort` crate itself: without a path that crate panics where we want a sentence.
 //! Its telemetry is switched off before the library is loaded.
 
+mod bare;
 mod elf;
 mod engine;
 mod graph;

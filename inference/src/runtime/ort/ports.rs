@@ -46,7 +46,7 @@ pub(super) fn port_type(kind: &ValueType, rankless: bool) -> PortType {
     }
 }
 
-fn element_type(kind: TensorElementType) -> Option<ElementType> {
+pub(super) fn element_type(kind: TensorElementType) -> Option<ElementType> {
     Some(match kind {
         TensorElementType::Bool => ElementType::Bool,
         TensorElementType::Int8 => ElementType::Int8,

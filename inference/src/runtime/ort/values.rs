@@ -16,7 +16,7 @@ use crate::tensor::{Buffer, Data, Elements, Keys, Tensor, Value};
 
 /// Outputs up to this many elements are copied out of the runtime's buffer; larger ones stay there
 /// until the reply is written. A copy of so little costs less than holding the runtime's value.
-const COPY_UP_TO: usize = 4096;
+pub(super) const COPY_UP_TO: usize = 4096;
 
 /// The runtime's strings end at a NUL.
 pub(super) fn refuse_nul(port: &Port, tensor: &Tensor) -> Result<(), RunError> {
@@ -134,11 +134,15 @@ pub(super) fn tensor(value: DynTensor) -> ort::Result<Tensor> {
         TensorElementType::String => value
             .try_extract_strings()
             .map(|(_, strings)| Data::String(strings.into())),
-        other => Err(ort::Error::new(format!(
-            "an output of type tensor({other}) cannot be carried by a reply"
-        ))),
+        other => Err(uncarried(other)),
     }?;
     Tensor::new(shape, data).map_err(|error| ort::Error::new(error.to_string()))
+}
+
+pub(super) fn uncarried(kind: TensorElementType) -> ort::Error {
+    ort::Error::new(format!(
+        "an output of type tensor({kind}) cannot be carried by a reply"
+    ))
 }
 
 /// The maps that a stripped `ZipMap` would have made of its scores.
