@@ -251,10 +251,8 @@ fn code(element: ElementType) -> TensorElementType {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::runtime::ort::{Runtime, Source};
+    use crate::runtime::ort::prepared;
     use crate::runtime::warmup::{spread, warm_up};
     use crate::runtime::Engine;
     use crate::tensor::Value;
@@ -264,28 +262,13 @@ mod tests {
 
     #[test]
     fn bare_runs_give_and_refuse_what_the_crate_does() {
-        let prepared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.plimsoll");
-        let library = prepared.join("onnxruntime/libonnxruntime.so");
-        assert!(
-            library.exists(),
-            "{} is missing: run the tests with `cargo xtask test`, which prepares it",
-            library.display()
-        );
-        let runtime = Runtime::open(&[library]).unwrap();
         let mut elements = Vec::new();
         let (mut count, mut refused, mut large) = (0, 0, 0);
         for fixture in [
             "add_f16", "bf16", "concat", "div", "expand", "gather", "mix", "not", "rank", "scalar",
             "sum4",
         ] {
-            let file = prepared.join("fixtures").join(fixture).join("model.onnx");
-            let (_, facts) = crate::onnx_file::read(&file).unwrap();
-            let source = Source {
-                file,
-                facts,
-                rewritten: None,
-            };
-            let mut engine = runtime.load(&source, 1, None).unwrap();
+            let mut engine = prepared::engine(fixture);
             // Of strings.
             if !engine.set_bare(true) {
                 continue;

@@ -259,11 +259,9 @@ unsafe fn loaded(name: &str) -> Result<Library, libloading::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::model::PortType;
-    use crate::runtime::ort::{Runtime, Source};
+    use crate::runtime::ort::prepared;
     use crate::tensor::Data;
 
     fn port(dims: Option<Vec<Dim>>, element: ElementType) -> Port {
@@ -327,22 +325,7 @@ mod tests {
     /// The buffers and the binding, with the host as the device.
     #[test]
     fn a_run_through_buffers_that_stay_gives_what_a_plain_run_gives() {
-        let prepared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.plimsoll");
-        let library = prepared.join("onnxruntime/libonnxruntime.so");
-        let file = prepared.join("fixtures/sum4/model.onnx");
-        assert!(
-            library.exists() && file.exists(),
-            "{} is missing: run the tests with `cargo xtask test`, which prepares it",
-            prepared.display()
-        );
-        let runtime = Runtime::open(&[library]).unwrap();
-        let (_, facts) = crate::onnx_file::read(&file).unwrap();
-        let source = Source {
-            file,
-            facts,
-            rewritten: None,
-        };
-        let mut engine = runtime.load(&source, 1, None).unwrap();
+        let mut engine = prepared::engine("sum4");
         let shapes = shapes(engine.signature()).unwrap();
         let session = engine.session();
         let mut graph = Graph::new(session, shapes, None).unwrap();

@@ -11,6 +11,8 @@ mod graph;
 mod needs;
 mod nodes;
 mod ports;
+#[cfg(test)]
+mod prepared;
 mod provider;
 mod usual;
 mod values;
