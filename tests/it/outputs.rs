@@ -228,6 +228,19 @@ fn free_text_port_names_work() {
 }
 
 #[test]
+fn an_output_that_is_an_input_comes_back_as_it_was_sent() {
+    let server = Server::on("through").ready();
+    for start in [0, 10_000] {
+        let sent: Vec<f64> = (start..start + 6_000).map(f64::from).collect();
+        let negative: Vec<f64> = sent.iter().map(|number| -number).collect();
+        assert_eq!(
+            server.ask(&json!({"inputs": sent})),
+            json!({"outputs": {"y": negative, "x": sent}})
+        );
+    }
+}
+
+#[test]
 fn external_data_is_found_beside_the_model() {
     let server = Server::on("external").ready();
     assert_eq!(server.ask(&json!([1.0])), json!([1025.0]));

@@ -181,6 +181,12 @@ def expand():
     return model([node("Expand", ["x", "shape"], ["y"])], [port("x", F32, [1])], [port("y", F32, [2_000_000])], [shape])
 
 
+def through():
+    """x f32 [N] → y = −x, and x itself: an output that is an input"""
+    nodes = [node("Neg", ["x"], ["y"])]
+    return model(nodes, [port("x", F32, ["N"])], [port("y", F32, ["N"]), port("x", F32, ["N"])])
+
+
 def odd_names():
     """ports named like real exports: `x.1`, `onnx::Flatten_0` → `4195`, `{"1": "one"}`, all f32 [N]"""
     inputs = [port("x.1", F32, ["N"]), port("onnx::Flatten_0", F32, ["N"])]
@@ -298,7 +304,7 @@ def main(folder, iris):
         "sum4": sum4(), "mix": mix(), "str": str_(), "scalar": scalar(), "not": not_(), "add_f16": add_f16(),
         "div": div(), "cast": cast(), "echo": echo(), "bf16": bf16(), "rank": rank(), "no_input": no_input(),
         "sequence": sequence(), "optional": optional(), "concat": concat(), "gather": gather(), "zipmap": zipmap(),
-        "overridable": overridable(), "expand": expand(), "odd_names": odd_names(),
+        "overridable": overridable(), "expand": expand(), "odd_names": odd_names(), "through": through(),
         "total": total(), "heavy": heavy(), "busy": busy(None), "slow": busy(40), "brief": busy(2), "slower": busy(300), "external": table_outside("table.bin"),
         "broken_domain": unknown("Mystery", "com.example"), "broken_operator": unknown("Frobnicate"),
         "broken_extension": unknown("StringUpper", "ai.onnx.contrib"),

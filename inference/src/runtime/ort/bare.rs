@@ -325,4 +325,21 @@ mod tests {
             "{count} {refused} {large}"
         );
     }
+
+    #[test]
+    fn an_output_that_is_an_input_has_memory_of_its_own() {
+        let mut engine = prepared::engine("through");
+        for is_bare in [true, false] {
+            engine.set_bare(is_bare);
+            let inputs = [Tensor::new(vec![MANY], Data::Float32(vec![1.0; MANY].into())).unwrap()];
+            let start =
+                |tensor: &Tensor| each_type!(tensor.data(), buffer => buffer.as_ptr().addr());
+            for output in engine.run(&inputs).unwrap() {
+                let Value::Tensor(output) = output else {
+                    panic!("{output:?}");
+                };
+                assert_ne!(start(&output), start(&inputs[0]), "{is_bare}");
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::bare::Bare;
 use super::graph::{self, Graph};
 use super::ports::{carried, port_type};
 use super::usual::Usual;
-use super::values::{input_value, output_value, refuse_nul, tensor, zipped};
+use super::values::{apart, input_value, output_value, refuse_nul, tensor, zipped};
 use super::{nodes, provider, LoadError, Source};
 use crate::device::{Nodes, Target};
 use crate::model::{Port, PortType, Signature};
@@ -245,7 +245,7 @@ impl OrtEngine {
         let options = giving_back.or(self.plain.as_ref());
         let given = |(value, map): (Tensor, &Option<Arc<Keys>>)| match map {
             Some(keys) => zipped(value, keys),
-            None => Ok(Value::Tensor(value)),
+            None => apart(Value::Tensor(value), inputs),
         };
         if let Some(bare) = self.bare.as_ref().filter(|bare| bare.fits(inputs)) {
             let outputs = bare.run(&mut self.session, options, inputs)?;
@@ -264,7 +264,7 @@ impl OrtEngine {
             .zip(&self.maps)
             .map(|((_, value), map)| match map {
                 Some(_) => given((tensor(value.downcast()?)?, map)),
-                None => output_value(value),
+                None => output_value(value).and_then(|value| apart(value, inputs)),
             })
             .collect()
     }

@@ -10,6 +10,7 @@ use ort::value::{
 
 use half::{bf16, f16};
 
+use crate::each_type;
 use crate::model::Port;
 use crate::runtime::RunError;
 use crate::tensor::{Buffer, Data, Elements, Keys, Tensor, Value};
@@ -137,6 +138,35 @@ pub(super) fn tensor(value: DynTensor) -> ort::Result<Tensor> {
         other => Err(uncarried(other)),
     }?;
     Tensor::new(shape, data).map_err(|error| ort::Error::new(error.to_string()))
+}
+
+/// An output that lies in an input's memory, as one that is an input of the model does, gets elements of
+/// its own: the input is gone before the reply is written.
+pub(super) fn apart(value: Value, inputs: &[Tensor]) -> ort::Result<Value> {
+    Ok(match value {
+        Value::Tensor(tensor) if inputs.iter().any(|input| overlap(&tensor, input)) => {
+            let (shape, data) = tensor.into_parts();
+            let own = Tensor::new(shape, data.slice(0..data.len()));
+            Value::Tensor(own.map_err(|error| ort::Error::new(error.to_string()))?)
+        }
+        Value::Sequence(members) => {
+            let members = members.into_iter().map(|member| apart(member, inputs));
+            Value::Sequence(members.collect::<ort::Result<_>>()?)
+        }
+        other => other,
+    })
+}
+
+/// Whether two tensors share memory.
+fn overlap(one: &Tensor, other: &Tensor) -> bool {
+    let place = |tensor: &Tensor| {
+        each_type!(tensor.data(), buffer => {
+            let start = buffer.as_ptr().addr();
+            start..start + size_of_val(&**buffer)
+        })
+    };
+    let (one, other) = (place(one), place(other));
+    one.start < other.end && other.start < one.end
 }
 
 pub(super) fn uncarried(kind: TensorElementType) -> ort::Error {
